@@ -1,0 +1,39 @@
+"""CycleGAN in TensorFlow: unpaired image-to-image translation.
+
+    import tf_cyclegan as cg
+
+    folder = cg.train(cg.Config(dataset="cycle_gan/horse2zebra"))
+    translate = cg.load_translator(folder)
+
+Nothing heavy is imported before it is used.
+"""
+
+import importlib
+
+from .config import PRESETS, Config
+from .errors import UserError
+
+__version__ = "0.1.0"
+__all__ = [
+    "PRESETS",
+    "Config",
+    "CycleGAN",
+    "UserError",
+    "load_dataset",
+    "load_translator",
+    "train",
+]
+
+_LAZY = {
+    "CycleGAN": ".cyclegan",
+    "load_dataset": ".data.pipeline",
+    "load_translator": ".translate",
+}
+
+
+def __getattr__(name: str):
+    if name == "train":
+        return importlib.import_module(".train", __name__)  # a module that can be called
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,33 @@
+"""All commands under one name: `tf-cyclegan train`, `tf-cyclegan translate`, ..."""
+
+import importlib
+import sys
+
+from .commands import run_command
+
+COMMANDS = {
+    "train": "train a CycleGAN on two domains of images",
+    "translate": "translate pictures with a trained model",
+    "export": "write the translators of a run as SavedModels",
+}
+
+
+def main() -> None:
+    """The console command `tf-cyclegan`."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in COMMANDS:
+        command = importlib.import_module(f"{__package__}.{name}")
+        run_command(lambda: command.main(sys.argv[2:]))
+        return
+    usage = "usage: tf-cyclegan COMMAND [--help]\n" + "".join(
+        f"\n  {command:10} {text}" for command, text in COMMANDS.items()
+    )
+    if name in ("-h", "--help"):
+        print(usage)
+        return
+    print(f"error: there is no command {name}\n\n{usage}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

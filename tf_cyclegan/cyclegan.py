@@ -1,0 +1,225 @@
+"""CycleGAN: four networks, four optimizers, one objective, one training step.
+
+Zhu, Park, Isola, Efros 2017, https://arxiv.org/abs/1703.10593. Images are `[N, H, W, 3]` in [-1, 1].
+"""
+
+import keras
+import tensorflow as tf
+
+from . import losses
+from .config import Config
+from .errors import UserError
+from .image_pool import ImagePool
+from .models import patchgan_discriminator, resnet_generator, unet_generator
+from .models.layers import seed_stream
+
+
+def build_generator(config: Config, seed: int) -> keras.Model:
+    """Build the generator that `config` names, with the initial weights of `seed`."""
+    if config.generator == "tensorflow_examples":
+        return _tutorial_networks().unet_generator(3, norm_type="instancenorm")
+    kwargs = {
+        "filters": config.filters,
+        "upsampling": config.upsampling,
+        "affine": config.norm_affine,
+        "seed": seed,
+    }
+    if config.generator == "unet":
+        return unet_generator(levels=config.levels, **kwargs)
+    return resnet_generator(blocks=int(config.generator.removeprefix("resnet")), **kwargs)
+
+
+def build_discriminator(config: Config, seed: int) -> keras.Model:
+    """Build the PatchGAN of `config`, with the initial weights of `seed`."""
+    if config.generator == "tensorflow_examples":
+        return _tutorial_networks().discriminator(norm_type="instancenorm", target=False)
+    return patchgan_discriminator(
+        filters=config.discriminator_filters,
+        affine=config.norm_affine,
+        leaky_slope=config.leaky_slope,
+        seed=seed,
+    )
+
+
+class CycleGAN:
+    """Two translators, G: X -> Y and F: Y -> X, learnt without pairs.
+
+    Args:
+        config: Networks, objective and optimizers.
+        total_steps: Length of the run; the learning rate reaches zero at its end if it decays.
+
+    Attributes:
+        generator_g, generator_f, discriminator_x, discriminator_y: Keras models.
+        step: int64 variable, the number of training steps done.
+        checkpoint_items: All that a step reads, under the tutorial's names.
+    """
+
+    def __init__(self, config: Config, total_steps: int):
+        self.config = config
+        seeds = seed_stream(config.seed)
+        self.generator_g = build_generator(config, next(seeds))
+        self.generator_f = build_generator(config, next(seeds))
+        self.discriminator_x = build_discriminator(config, next(seeds))
+        self.discriminator_y = build_discriminator(config, next(seeds))
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.checkpoint_items = {"step": self.step}
+
+        self._optimizers = {}
+        for name in ("generator_g", "generator_f", "discriminator_x", "discriminator_y"):
+            network = getattr(self, name)
+            rate = LinearDecay(config.learning_rate, config.decay_start, total_steps)
+            optimizer = keras.optimizers.Adam(rate, beta_1=config.beta_1)
+            optimizer.build(network.trainable_variables)
+            self._optimizers[name] = optimizer
+            self.checkpoint_items |= {name: network, f"{name}_optimizer": optimizer}
+
+        self.pool_x = self.pool_y = None
+        if config.pool_size:
+            shape = (*config.image_shape, 3)
+            dtype = keras.config.floatx()
+            self.pool_x = ImagePool(config.pool_size, shape, dtype)
+            self.pool_y = ImagePool(config.pool_size, shape, dtype)
+            self.checkpoint_items |= {"pool_x": self.pool_x, "pool_y": self.pool_y}
+
+    def train_step(self, real_x, real_y) -> dict[str, tf.Tensor]:
+        """Do one step of the paper's training (section 4) on a batch of each domain.
+
+        The generators are judged, and the discriminators taught, by networks of before the step, so
+        the order of the four updates does not matter: this is the authors' step and the tutorial's.
+
+        Args:
+            real_x: `[N, H, W, 3]` in [-1, 1].
+            real_y: `[N, H, W, 3]` in [-1, 1].
+
+        Returns:
+            The mean of every term of the objective over the batch, unweighted, as scalars.
+        """
+        config = self.config
+        adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
+        lambda_identity = config.lambda_identity * config.lambda_cycle
+        terms, weights = {}, {}
+
+        # One backward pass for both generators: a term that a generator has no part in has no
+        # gradient there, so the sum of all terms gives each what its own total would.
+        with tf.GradientTape() as tape:
+            fake_y = self.generator_g(real_x, training=True)
+            fake_x = self.generator_f(real_y, training=True)
+
+            terms["generator_g"] = losses.generator_adversarial(
+                adversarial_loss, self.discriminator_y(fake_y, training=True)
+            )
+            terms["generator_f"] = losses.generator_adversarial(
+                adversarial_loss, self.discriminator_x(fake_x, training=True)
+            )
+            if config.lambda_cycle and config.cycle_terms != "backward":
+                cycled_x = self.generator_f(fake_y, training=True)
+                terms["cycle_x"] = losses.l1(real_x, cycled_x)
+                weights["cycle_x"] = config.lambda_cycle
+            if config.lambda_cycle and config.cycle_terms != "forward":
+                cycled_y = self.generator_g(fake_x, training=True)
+                terms["cycle_y"] = losses.l1(real_y, cycled_y)
+                weights["cycle_y"] = config.lambda_cycle
+            if lambda_identity:
+                same_x = self.generator_f(real_x, training=True)
+                same_y = self.generator_g(real_y, training=True)
+                terms["identity_x"] = losses.l1(real_x, same_x)
+                terms["identity_y"] = losses.l1(real_y, same_y)
+                weights["identity_x"] = weights["identity_y"] = lambda_identity
+
+            terms = {name: tf.reduce_mean(term) for name, term in terms.items()}
+            generator_loss = tf.add_n([weights.get(name, 1.0) * terms[name] for name in terms])
+
+        generators = {"generator_g": self.generator_g, "generator_f": self.generator_f}
+        gradients = self._gradients(tape, generator_loss, generators)
+
+        fake_x, fake_y = self._from_pools(fake_x, fake_y)
+        with tf.GradientTape() as tape:
+            for name, network, real, fake in (
+                ("discriminator_x", self.discriminator_x, real_x, fake_x),
+                ("discriminator_y", self.discriminator_y, real_y, fake_y),
+            ):
+                term = losses.discriminator_adversarial(
+                    adversarial_loss,
+                    network(real, training=True),
+                    network(fake, training=True),
+                )
+                terms[name] = tf.reduce_mean(term)
+            discriminator_loss = terms["discriminator_x"] + terms["discriminator_y"]
+
+        discriminators = {
+            "discriminator_x": self.discriminator_x,
+            "discriminator_y": self.discriminator_y,
+        }
+        gradients |= self._gradients(tape, discriminator_loss, discriminators)
+
+        for name, (gradient, variables) in gradients.items():
+            self._optimizers[name].apply(gradient, variables)
+        self.step.assign_add(1)
+        return terms
+
+    @staticmethod
+    def _gradients(tape, loss, networks):
+        variables = {name: network.trainable_variables for name, network in networks.items()}
+        gradients = tape.gradient(loss, variables)
+        return {name: (gradients[name], variables[name]) for name in networks}
+
+    def _from_pools(self, fake_x, fake_y):
+        """Exchange fresh images for what the discriminators should see."""
+        if self.pool_x is None:
+            return fake_x, fake_y
+        seed = tf.random.fold_in([self.config.seed, 0], self.step)
+        seeds = tf.random.split(seed, 2)
+        return self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
+
+    def translate(self, real_x, real_y) -> dict[str, tf.Tensor]:
+        """Translate a batch of each domain there and back: what sample pictures show."""
+        fake_y = self.generator_g(real_x, training=False)
+        fake_x = self.generator_f(real_y, training=False)
+        return {
+            "fake_y": fake_y,
+            "cycled_x": self.generator_f(fake_y, training=False),
+            "fake_x": fake_x,
+            "cycled_y": self.generator_g(fake_x, training=False),
+        }
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A constant rate that falls linearly to zero over the last part of the run (section 7.1).
+
+    Args:
+        rate: The rate of the first part.
+        decay_start: Share of `total_steps` from which it falls; 1 keeps it constant.
+        total_steps: The step at which it would reach zero.
+    """
+
+    def __init__(self, rate, decay_start, total_steps):
+        self.rate = rate
+        self.decay_start = decay_start
+        self.total_steps = total_steps
+
+    def __call__(self, step):
+        if self.decay_start >= 1:
+            return keras.ops.convert_to_tensor(self.rate)
+        step = keras.ops.cast(step, keras.config.floatx())
+        remaining = (self.total_steps - step) / (self.total_steps * (1.0 - self.decay_start))
+        return self.rate * keras.ops.clip(remaining, 0.0, 1.0)
+
+    def get_config(self):
+        return {
+            "rate": self.rate,
+            "decay_start": self.decay_start,
+            "total_steps": self.total_steps,
+        }
+
+
+def _tutorial_networks():
+    """The module that the TensorFlow tutorial takes its networks from."""
+    try:
+        from tensorflow_examples.models.pix2pix import pix2pix
+    except ImportError as error:
+        raise UserError(
+            "--generator tensorflow_examples needs that package, which is on no package index: "
+            "pip install git+https://github.com/tensorflow/examples.git"
+        ) from error
+    return pix2pix

@@ -1,0 +1,182 @@
+"""Where images come from: a TFDS name, a folder, a .zip or the embedded set."""
+
+import threading
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..errors import UserError
+from .decode import IMAGE_SUFFIXES, UnreadableImage
+
+SPLITS = ("trainA", "trainB", "testA", "testB")
+EMOJI_ZIP = Path(__file__).parent / "emoji.zip"
+MAX_FILE_BYTES = 2**28  # no image needs more; a zip bomb would
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The images of one domain and split, still encoded.
+
+    Attributes:
+        names: One a picture, for messages and file names.
+        read: From an index to encoded bytes; may be called from several threads.
+    """
+
+    names: Sequence[str]
+    read: Callable[[int], bytes]
+
+    def __len__(self):
+        return len(self.names)
+
+
+def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
+    """Find a data set by its name or path.
+
+    Args:
+        dataset: "emoji", a folder, a .zip, or the name of a TFDS data set, which is downloaded when
+            it has not been yet.
+        data_dir: Where TFDS keeps its data sets.
+
+    Returns:
+        The domains by split: trainA and trainB, and testA and testB if there are.
+
+    Raises:
+        UserError: There is no such data set, or it lacks a training domain.
+    """
+    path = Path(dataset).expanduser()
+    if dataset == "emoji":
+        domains = _open_zip(EMOJI_ZIP)
+    elif path.is_dir():
+        domains = _open_folder(path)
+    elif path.is_file():
+        domains = _open_zip(path)
+    elif path.suffix or path.is_absolute() or dataset.startswith((".", "~")):
+        raise UserError(f"there is no folder or .zip {dataset}")
+    else:
+        domains = _open_tfds(dataset, data_dir)
+
+    for split in ("trainA", "trainB"):
+        if split not in domains:
+            raise UserError(
+                f"{dataset} has no {split}: it takes images of one domain in trainA, of the other in "
+                "trainB, and may have testA and testB"
+            )
+        if not len(domains[split]):
+            raise UserError(f"{split} of {dataset} holds no image")
+    return {split: domain for split, domain in domains.items() if len(domain)}
+
+
+def _is_image(path: Path | PurePosixPath) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def _open_folder(root: Path) -> dict[str, Domain]:
+    domains = {}
+    for split in SPLITS:
+        if (root / split).is_dir():
+            paths = sorted(path for path in (root / split).rglob("*") if _is_image(path))
+            domains[split] = _folder_domain(paths)
+    return domains
+
+
+def _folder_domain(paths: Sequence[Path]) -> Domain:
+    def read(index: int) -> bytes:
+        try:
+            return paths[index].read_bytes()
+        except OSError as error:
+            raise UnreadableImage(error.strerror) from error
+
+    return Domain([str(path) for path in paths], read)
+
+
+def _open_zip(path: Path) -> dict[str, Domain]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path} is not a .zip file, or only part of one") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+    members: dict[str, list[str]] = {}
+    for info in archive.infolist():
+        entry = PurePosixPath(info.filename.replace("\\", "/"))
+        if entry.is_absolute() or ".." in entry.parts or ":" in entry.parts[0]:
+            raise UserError(f"{path} has an entry that leads out of it: {info.filename}")
+        if info.is_dir() or not _is_image(entry) or entry.parts[0] == "__MACOSX":
+            continue
+        # The authors' archives hold one folder, named as the data set, with the splits inside.
+        for depth in (0, 1):
+            if len(entry.parts) > depth + 1 and entry.parts[depth] in SPLITS:
+                members.setdefault(entry.parts[depth], []).append(info.filename)
+                break
+        if info.flag_bits & 1:
+            raise UserError(f"{path} is encrypted; unpack it and pass the folder")
+        if info.file_size > MAX_FILE_BYTES:
+            raise UserError(f"{path} has an entry too large for an image: {info.filename}")
+    lock = threading.Lock()
+    return {split: _zip_domain(archive, lock, sorted(names)) for split, names in members.items()}
+
+
+def _zip_domain(archive: zipfile.ZipFile, lock: threading.Lock, names: Sequence[str]) -> Domain:
+    def read(index: int) -> bytes:
+        try:
+            with lock:
+                return archive.read(names[index])
+        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+            raise UnreadableImage(str(error)) from error
+
+    return Domain([f"{archive.filename}/{name}" for name in names], read)
+
+
+def _open_tfds(name: str, data_dir: str | None) -> dict[str, Domain]:
+    import tensorflow_datasets as tfds
+
+    builder = _tfds_builder(tfds, name, data_dir)
+    try:
+        builder.download_and_prepare()
+    # Whatever stops a download (network, proxy, checksum, disk), there is one way to go on.
+    except Exception as error:
+        raise UserError(
+            f"TFDS could not prepare {name} in {builder.data_dir} ({_first_line(error)}); "
+            "fetch the archive by other means and pass its path: --dataset PATH.zip"
+        ) from error
+
+    if "image" not in builder.info.features:
+        features = ", ".join(builder.info.features)
+        raise UserError(f"the TFDS data set {name} has no feature 'image', only {features}")
+    domains = {}
+    for split in SPLITS:
+        if split in builder.info.splits:
+            examples = builder.as_dataset(
+                split=split,
+                decoders={"image": tfds.decode.SkipDecoding()},
+                read_config=tfds.ReadConfig(interleave_cycle_length=1),
+            )
+            encoded = [example["image"] for example in tfds.as_numpy(examples)]
+            names = [f"{name} {split}[{index}]" for index in range(len(encoded))]
+            domains[split] = Domain(names, encoded.__getitem__)
+    return domains
+
+
+def _tfds_builder(tfds, name: str, data_dir: str | None):
+    dataset = name.split("/")[0].split(":")[0]
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError as error:
+        raise UserError(
+            f"{name} is neither a folder, nor a .zip, nor the name of a TFDS data set, "
+            f"which are {_cycle_gan_names(tfds)} and every other with trainA and trainB"
+        ) from error
+    except (ValueError, KeyError) as error:
+        configs = [f"{dataset}/{config}" for config in tfds.builder_cls(dataset).builder_configs]
+        raise UserError(f"TFDS has no {name}; there are {', '.join(configs) or dataset}") from error
+
+
+def _cycle_gan_names(tfds) -> str:
+    configs = tfds.builder_cls("cycle_gan").builder_configs
+    return ", ".join(f"cycle_gan/{config}" for config in configs)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,10 @@
+"""Errors that are the user's to mend, told in one sentence."""
+
+
+class UserError(Exception):
+    """Something outside this package is wrong: an option, a path, an image, a full disk.
+
+    The message is one plain sentence that says what is wrong, where, and what would be right. The
+    commands print it on stderr and end with exit code 2; every other exception is a bug and keeps
+    its traceback.
+    """

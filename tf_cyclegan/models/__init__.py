@@ -1,0 +1,14 @@
+"""The networks, in Keras 3 alone: they run on any Keras backend."""
+
+from .layers import InstanceNormalization, ReflectionPadding2D
+from .patchgan import patchgan_discriminator
+from .resnet import resnet_generator
+from .unet import unet_generator
+
+__all__ = [
+    "InstanceNormalization",
+    "ReflectionPadding2D",
+    "patchgan_discriminator",
+    "resnet_generator",
+    "unet_generator",
+]

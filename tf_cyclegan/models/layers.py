@@ -1,0 +1,105 @@
+"""The two layers that Keras lacks, and the initial weights that all networks share."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class InstanceNormalization(keras.layers.Layer):
+    """Normalise every channel of every image by its own mean and variance.
+
+    Ulyanov, Vedaldi, Lempitsky 2016, https://arxiv.org/abs/1607.08022. Statistics are computed in
+    float32 at least, so that half precision activations do not overflow when they are squared.
+
+    Args:
+        epsilon: Added to the variance.
+        affine: Whether to learn a scale and an offset a channel, as the TensorFlow tutorial does.
+            The authors' PyTorch code has none.
+        seed: Seed of the initial scale, N(1, 0.02).
+
+    Input shape: `[N, H, W, C]`, H and W may be unknown. Output shape: the same.
+
+    Example:
+        >>> InstanceNormalization()(keras.random.normal([1, 8, 8, 3])).shape
+        TensorShape([1, 8, 8, 3])
+    """
+
+    def __init__(self, epsilon=1e-5, affine=True, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+        self.affine = affine
+        self.seed = seed
+
+    def build(self, input_shape):
+        if self.affine:
+            channels = input_shape[-1:]
+            scale_init = keras.initializers.RandomNormal(1.0, 0.02, seed=self.seed)
+            # The attribute names are those of the tutorial's layer: checkpoints restore by them.
+            self.scale = self.add_weight(name="scale", shape=channels, initializer=scale_init)
+            self.offset = self.add_weight(name="offset", shape=channels, initializer="zeros")
+
+    def call(self, inputs):
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        x = ops.cast(inputs, dtype)
+        mean = ops.mean(x, axis=(1, 2), keepdims=True)
+        centred = x - mean
+        variance = ops.mean(ops.square(centred), axis=(1, 2), keepdims=True)
+        factor = ops.rsqrt(variance + self.epsilon)
+        if not self.affine:
+            return ops.cast(centred * factor, self.compute_dtype)
+        factor = factor * ops.cast(self.scale, dtype)
+        return ops.cast(centred * factor + ops.cast(self.offset, dtype), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        return config | {"epsilon": self.epsilon, "affine": self.affine, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class ReflectionPadding2D(keras.layers.Layer):
+    """Pad height and width with their mirror image, the edge pixel itself not repeated.
+
+    The paper's way around the seams that zero padding leaves at the border (section 7, appendix).
+
+    Args:
+        padding: Pixels on each of the four sides; height and width must be larger than this.
+
+    Input shape: `[N, H, W, C]`. Output shape: `[N, H + 2 * padding, W + 2 * padding, C]`.
+
+    Example:
+        >>> ReflectionPadding2D(3)(keras.random.normal([1, 8, 8, 3])).shape
+        TensorShape([1, 14, 14, 3])
+    """
+
+    def __init__(self, padding=1, **kwargs):
+        super().__init__(**kwargs)
+        self.padding = padding
+
+    def call(self, inputs):
+        sides = (self.padding, self.padding)
+        return ops.pad(inputs, [(0, 0), sides, sides, (0, 0)], mode="reflect")
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        grow = 2 * self.padding
+        return (batch, height and height + grow, width and width + grow, channels)
+
+    def get_config(self):
+        return super().get_config() | {"padding": self.padding}
+
+
+def seed_stream(seed: int) -> Iterator[int]:
+    """Yield independent seeds for the weights of one network, the same ones for the same `seed`."""
+    for child in np.random.SeedSequence(seed).spawn(256):
+        yield int(child.generate_state(1)[0]) % 2**31
+
+
+def normal_initializer(seed: int) -> keras.initializers.Initializer:
+    """N(0, 0.02), the initial kernels of every network here (paper, section 7.1)."""
+    return keras.initializers.RandomNormal(0.0, 0.02, seed=seed)

@@ -1,0 +1,86 @@
+"""The paper's residual generator."""
+
+import keras
+from keras import layers
+
+from .layers import InstanceNormalization, ReflectionPadding2D, normal_initializer, seed_stream
+
+
+def resnet_generator(
+    blocks=9, filters=64, upsampling="transpose", affine=False, output_channels=3, seed=0
+) -> keras.Model:
+    """Build the residual generator of the paper (section 7.2; Johnson et al. 2016).
+
+    With 9 blocks: c7s1-64, d128, d256, R256 x 9, u128, u64, c7s1-3 and tanh. Paddings are those of
+    the authors' PyTorch code to the pixel, where Keras's `padding="same"` would be one pixel off at
+    stride 2; with 9 blocks, 64 filters and `affine=False` the model has their 11,378,179 parameters.
+
+    Args:
+        blocks: Number of residual blocks: the paper takes 6 at 128x128 and 9 from 256x256 on.
+        filters: Channels after the first convolution.
+        upsampling: "transpose" (a strided transposed convolution, as published) or "resize" (nearest
+            neighbour, then a convolution; no checkerboards, Odena et al. 2016).
+        affine: Whether instance norms learn a scale and an offset. Convolutions before a norm have a
+            bias when it has none, as in the authors' code.
+        output_channels: Channels of the generated image.
+        seed: Seed of the initial weights.
+
+    Returns:
+        A model from `[N, H, W, 3]` in [-1, 1] to `[N, H, W, output_channels]` in [-1, 1]. Height and
+        width must be multiples of 4 and at least 8.
+    """
+    seeds = seed_stream(seed)
+
+    def conv(x, channels, kernel, name, **kwargs):
+        init = normal_initializer(next(seeds))
+        layer = layers.Conv2D(channels, kernel, kernel_initializer=init, name=name, **kwargs)
+        return layer(x)
+
+    def norm(x, name):
+        return InstanceNormalization(affine=affine, seed=next(seeds), name=f"{name}_norm")(x)
+
+    def norm_relu(x, name):
+        return layers.ReLU(name=f"{name}_relu")(norm(x, name))
+
+    def residual_block(x, name):
+        channels = x.shape[-1]
+        y = ReflectionPadding2D(1, name=f"{name}_pad1")(x)
+        y = norm_relu(conv(y, channels, 3, f"{name}_conv1", use_bias=not affine), f"{name}_conv1")
+        y = ReflectionPadding2D(1, name=f"{name}_pad2")(y)
+        y = norm(conv(y, channels, 3, f"{name}_conv2", use_bias=not affine), f"{name}_conv2")
+        return layers.Add(name=f"{name}_add")([x, y])
+
+    def upsample(x, channels, name):
+        if upsampling == "transpose":
+            init = normal_initializer(next(seeds))
+            transposed = layers.Conv2DTranspose(
+                channels,
+                3,
+                strides=2,
+                padding="valid",
+                use_bias=not affine,
+                kernel_initializer=init,
+                name=name,
+            )
+            # PyTorch's padding 1 and output_padding 1: the first row and column are cut off.
+            x = layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(transposed(x))
+        else:
+            x = layers.UpSampling2D(name=f"{name}_resize")(x)
+            x = conv(x, channels, 3, name, padding="same", use_bias=not affine)
+        return norm_relu(x, name)
+
+    inputs = keras.Input([None, None, 3], name="image")
+    x = ReflectionPadding2D(3, name="pad_in")(inputs)
+    x = norm_relu(conv(x, filters, 7, "c7s1_in", use_bias=not affine), "c7s1_in")
+    for channels in (2 * filters, 4 * filters):
+        x = layers.ZeroPadding2D(1, name=f"d{channels}_pad")(x)
+        x = conv(x, channels, 3, f"d{channels}", strides=2, use_bias=not affine)
+        x = norm_relu(x, f"d{channels}")
+    for block in range(1, blocks + 1):
+        x = residual_block(x, f"R{4 * filters}_{block}")
+    for channels in (2 * filters, filters):
+        x = upsample(x, channels, f"u{channels}")
+    x = ReflectionPadding2D(3, name="pad_out")(x)
+    x = conv(x, output_channels, 7, "c7s1_out")
+    x = layers.Activation("tanh", name="tanh")(x)
+    return keras.Model(inputs, x, name=f"resnet_{blocks}blocks")

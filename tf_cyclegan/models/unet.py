@@ -1,0 +1,73 @@
+"""The pix2pix U-Net generator, as the TensorFlow tutorial builds it."""
+
+import keras
+from keras import layers
+
+from .layers import InstanceNormalization, normal_initializer, seed_stream
+
+
+def unet_generator(
+    filters=64, levels=8, upsampling="transpose", affine=True, output_channels=3, seed=0
+) -> keras.Model:
+    """Build the U-Net generator of pix2pix (Isola et al. 2017, https://arxiv.org/abs/1611.07004).
+
+    With the default arguments it has the layers, the nesting and the 54,414,979 parameters of
+    `tensorflow_examples.models.pix2pix.pix2pix.unet_generator(3, norm_type="instancenorm")`, so that
+    checkpoints of the tutorial restore into it.
+
+    Args:
+        filters: Channels after the first level; they double up to eight times this.
+        levels: How often the image is halved; height and width must be multiples of `2 ** levels`.
+        upsampling: "transpose" (a strided transposed convolution, as published) or "resize" (nearest
+            neighbour, then a convolution; no checkerboards, Odena et al. 2016).
+        affine: Whether instance norms learn a scale and an offset.
+        output_channels: Channels of the generated image.
+        seed: Seed of the initial weights.
+
+    Returns:
+        A model from `[N, H, W, 3]` in [-1, 1] to `[N, H, W, output_channels]` in [-1, 1].
+    """
+    seeds = seed_stream(seed)
+
+    def norm():
+        return InstanceNormalization(affine=affine, seed=next(seeds))
+
+    def downsample(channels, apply_norm=True):
+        conv = layers.Conv2D(
+            channels,
+            4,
+            strides=2,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=normal_initializer(next(seeds)),
+        )
+        return keras.Sequential([conv, *([norm()] if apply_norm else []), layers.LeakyReLU(0.3)])
+
+    def grow(channels, **kwargs):
+        """The layers that double height and width."""
+        init = normal_initializer(next(seeds))
+        kwargs |= {"padding": "same", "kernel_initializer": init}
+        if upsampling == "transpose":
+            return [layers.Conv2DTranspose(channels, 4, strides=2, **kwargs)]
+        return [layers.UpSampling2D(), layers.Conv2D(channels, 3, **kwargs)]
+
+    def upsample(channels, dropout):
+        dropouts = [layers.Dropout(0.5, seed=next(seeds))] if dropout else []
+        return keras.Sequential([*grow(channels, use_bias=False), norm(), *dropouts, layers.ReLU()])
+
+    widths = [filters * min(2**level, 8) for level in range(levels)]
+    down_stack = [downsample(width, apply_norm=level > 0) for level, width in enumerate(widths)]
+    up_stack = [upsample(width, dropout=i < 3) for i, width in enumerate(reversed(widths[:-1]))]
+    last = grow(output_channels, activation="tanh")
+
+    inputs = keras.Input([None, None, 3])
+    x = inputs
+    skips = []
+    for down in down_stack:
+        x = down(x)
+        skips.append(x)
+    for up, skip in zip(up_stack, reversed(skips[:-1]), strict=True):
+        x = layers.Concatenate()([up(x), skip])
+    for layer in last:
+        x = layer(x)
+    return keras.Model(inputs, x, name="unet_generator")

@@ -1,0 +1,94 @@
+"""Pictures for people to look at: sample grids, loss curves, before and after."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from .files import write_file
+
+MARGIN = 8
+GAP = 4
+SMALLEST_CELL = 128  # smaller images are enlarged by a whole factor, pixels left as squares
+
+
+def to_uint8(images) -> np.ndarray:
+    """Float images in [-1, 1] to uint8 in [0, 255]."""
+    return np.clip(np.round((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def image_grid(columns: Mapping[str, np.ndarray]) -> Image.Image:
+    """Lay out columns of images under their headings.
+
+    Args:
+        columns: From a heading to uint8 images `[N, H, W, 3]`.
+    """
+    columns = {heading: _enlarged(images) for heading, images in columns.items()}
+    rows, height, width, _ = np.array([images.shape for images in columns.values()]).max(axis=0)
+    heading_height = 24
+    picture = Image.new(
+        "RGB",
+        (
+            2 * MARGIN + len(columns) * (width + GAP) - GAP,
+            MARGIN + heading_height + rows * (height + GAP) - GAP + MARGIN,
+        ),
+        "white",
+    )
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(size=14)
+    for column, (heading, images) in enumerate(columns.items()):
+        left = MARGIN + column * (width + GAP)
+        draw.text((left, MARGIN), heading, "black", font)
+        for row, image in enumerate(images):
+            top = MARGIN + heading_height + row * (height + GAP)
+            picture.paste(Image.fromarray(image), (left, top))
+    return picture
+
+
+def side_by_side(*images: np.ndarray) -> Image.Image:
+    """Put uint8 images `[H, W, 3]` of one height next to each other."""
+    return Image.fromarray(np.concatenate(images, axis=1))
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """Encode as PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def loss_curves(metrics: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Plot every loss over the steps, raw in the background and smoothed in front."""
+    from matplotlib.figure import Figure
+
+    steps = np.array([line["step"] for line in metrics])
+    names = [name for name in metrics[-1] if name != "step"]
+    groups = {
+        "adversarial": [name for name in names if name.startswith(("generator", "discriminator"))],
+        "cycle and identity": [name for name in names if name.startswith(("cycle", "identity"))],
+    }
+    groups = {title: members for title, members in groups.items() if members}
+    figure = Figure(figsize=(10, 3.5 * len(groups)), layout="constrained")
+    for axes, (title, members) in zip(
+        figure.subplots(len(groups), squeeze=False)[:, 0], groups.items(), strict=True
+    ):
+        for name in members:
+            values = np.array([line[name] for line in metrics])
+            smooth = max(1, len(values) // 50)
+            (line,) = axes.plot(steps, values, alpha=0.2, linewidth=0.8)
+            means = np.convolve(values, np.ones(smooth) / smooth, mode="valid")
+            centre = steps[(smooth - 1) // 2 :][: len(means)]
+            axes.plot(centre, means, color=line.get_color(), label=name)
+        axes.set(title=title, xlabel="step", ylabel="loss")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper right", fontsize="small")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    write_file(path, buffer.getvalue())
+
+
+def _enlarged(images: np.ndarray) -> np.ndarray:
+    factor = -(-SMALLEST_CELL // max(images.shape[1:3]))
+    return images.repeat(factor, axis=1).repeat(factor, axis=2)

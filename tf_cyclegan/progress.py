@@ -1,0 +1,89 @@
+"""A live line on a terminal, plain lines elsewhere: how far, how fast, how long still."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+
+QUIET_SECONDS = 5  # what takes no longer says nothing
+LOG_SECONDS = 30  # between plain lines
+
+console = Console(stderr=True)
+
+
+def log(message: str) -> None:
+    """Print a line on stderr, above a live progress line if there is one."""
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+class ProgressLine:
+    """Shows the progress of `total` pieces of work; use it as a context manager.
+
+    Args:
+        total: Pieces of work.
+        what: Few words for what is done.
+        done: Pieces done before.
+    """
+
+    def __init__(self, total: int, what: str, done: int = 0):
+        self.total, self.what, self.done, self._first = total, what, done, done
+        self._live = None
+        self._start = self._last_line = time.monotonic()
+
+    def __enter__(self):
+        if console.is_terminal:
+            self._live = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[text]}"),
+                TimeRemainingColumn(),
+                console=console,
+                transient=True,
+            )
+            self._task = self._live.add_task(
+                self.what, total=self.total, completed=self.done, text=""
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_):
+        if self._live:
+            self._live.stop()
+
+    @property
+    def eta_seconds(self) -> float:
+        """Seconds until all is done at the speed so far."""
+        elapsed = time.monotonic() - self._start
+        return elapsed / max(1, self.done - self._first) * (self.total - self.done)
+
+    def update(self, done: int, text: str = "") -> None:
+        """Say that `done` pieces are done; `text` follows on the line."""
+        self.done = done
+        if self._live:
+            self._live.update(self._task, completed=done, text=text)
+            return
+        now = time.monotonic()
+        if now - self._start > QUIET_SECONDS and now - self._last_line > LOG_SECONDS:
+            self._last_line = now
+            eta = format_seconds(self.eta_seconds)
+            log(f"{self.what} {done}/{self.total}{text and ' ' + text}, {eta} to go")
+
+
+def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """Pass `items` through and show how far they are."""
+    with ProgressLine(total, what) as line:
+        for done, item in enumerate(items, 1):
+            yield item
+            line.update(done)
+
+
+def format_seconds(seconds: float) -> str:
+    """1:02:03 or 2:03."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,137 @@
+"""Train a CycleGAN: `python -m tf_cyclegan.train --dataset cycle_gan/horse2zebra`."""
+
+import argparse
+import dataclasses
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Literal
+
+from .commands import import_tensorflow, parse, run_command
+from .config import PRESETS, Config
+from .progress import log
+
+
+def train(config: Config) -> Path:
+    """Train as `config` says, or go on where its run folder ended, and export both directions.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        UserError: The data, the folder or the settings do not allow it.
+        Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
+    """
+    import tensorflow as tf
+
+    from .cyclegan import CycleGAN
+    from .data.pipeline import load_dataset
+    from .trainer import Trainer, check_run_folder
+    from .translator import export_run
+
+    folder = config.run_folder
+    check_run_folder(folder, config)
+    data = load_dataset(config)
+    for images in (data.train_x, data.train_y):
+        if images.skipped:
+            log(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")
+    total_steps = config.steps or config.epochs * data.steps_per_epoch
+    trainer = Trainer(CycleGAN(config, total_steps), data, config, total_steps)
+
+    devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
+    log(
+        f"{folder}: {len(data.train_x)} images of X, {len(data.train_y)} of Y, "
+        f"{total_steps} steps of batch {config.batch_size} on {devices[0].device_type}"
+    )
+    if trainer.step >= total_steps:
+        log(f"the run is complete at step {trainer.step}; choose another --run-dir for a new one")
+    else:
+        if trainer.step:
+            log(f"continuing at step {trainer.step}")
+        trainer.run()
+    for path in export_run(folder, folder / "saved_model"):
+        log(f"wrote {path}")
+    return folder
+
+
+def parse_config(arguments: list[str] | None = None) -> Config:
+    """Turn command line options into a Config; an error or --help ends the program.
+
+    What is not given comes from --preset; without it from the run in --run-dir if that has begun,
+    else from `demo` for the embedded data set and from `tutorial` for any other.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", choices=PRESETS)
+    first.add_argument("--dataset")
+    first.add_argument("--run-dir")
+    known, _ = first.parse_known_args(arguments)
+    given = {"dataset": known.dataset, "run_dir": known.run_dir}
+    given = {name: value for name, value in given.items() if value is not None}
+    stored = Config(**given).run_folder / "config.json"
+    if known.preset is None and stored.is_file():
+        base = Config.from_json(stored)
+    else:
+        is_emoji = given.get("dataset", "emoji") == "emoji"
+        base = PRESETS[known.preset or ("demo" if is_emoji else "tutorial")]
+
+    options = parse(_options_of(base), arguments, "train")
+    values = {}
+    for group in dataclasses.fields(options):
+        if group.name != "preset":
+            values |= dataclasses.asdict(getattr(options, group.name))
+    return Config(**values)
+
+
+def _options_of(base: Config) -> type:
+    """A dataclass with a field for each group of settings, so that --help shows them grouped."""
+    import tyro
+
+    hints = typing.get_type_hints(Config)
+    groups: dict[str, list] = {}
+    for field in dataclasses.fields(Config):
+        hint = Annotated[hints[field.name], tyro.conf.arg(help=field.metadata["help"])]
+        default = dataclasses.field(default=getattr(base, field.name))
+        groups.setdefault(field.metadata["group"], []).append((field.name, hint, default))
+    preset = Annotated[
+        Literal[tuple(PRESETS)] | None,
+        tyro.conf.arg(help="settings to start from (default: demo for emoji, else tutorial)"),
+    ]
+    members = [("preset", preset, dataclasses.field(default=None))]
+    for name, fields in groups.items():
+        group = dataclasses.make_dataclass(name, fields)
+        members.append(
+            (name, tyro.conf.OmitArgPrefixes[group], dataclasses.field(default_factory=group))
+        )
+    options = dataclasses.make_dataclass("Options", members)
+    options.__doc__ = "Train a CycleGAN on two folders of images, nothing paired."
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command: `python -m tf_cyclegan.train`."""
+    config = parse_config(arguments)
+    import_tensorflow()
+    from .trainer import Interrupted
+
+    try:
+        train(config)
+    except Interrupted as interruption:
+        log(
+            f"stopped after a checkpoint of step {interruption.step}; go on with: "
+            f"python -m tf_cyclegan.train --run-dir {config.run_folder}"
+        )
+        sys.exit(128 + interruption.signal)
+
+
+class _CallableModule(types.ModuleType):
+    """Lets `tf_cyclegan.train(config)` work although `train` is also this module's name."""
+
+    def __call__(self, config: Config) -> Path:
+        return train(config)
+
+
+sys.modules[__name__].__class__ = _CallableModule
+
+if __name__ == "__main__":
+    run_command(main)
