@@ -142,5 +142,7 @@ def test_the_rate_is_constant_then_falls_to_zero():
 
 
 def test_the_tutorials_own_networks_are_asked_for_in_one_sentence():
-    with pytest.raises(UserError, match=r"pip install git\+https://github\.com/tensorflow/examples"):
+    with pytest.raises(
+        UserError, match=r"pip install git\+https://github\.com/tensorflow/examples"
+    ):
         CycleGAN(Config(generator="tensorflow_examples"), 1)

@@ -56,7 +56,9 @@ def test_other_colour_modes(mode, value):
 
 
 def test_cmyk_jpeg():
-    pixel = decode_image(encode(Image.new("CMYK", (16, 16), (0, 0, 0, 51)), "JPEG")).getpixel((8, 8))
+    pixel = decode_image(encode(Image.new("CMYK", (16, 16), (0, 0, 0, 51)), "JPEG")).getpixel(
+        (8, 8)
+    )
     assert max(abs(c - 204) for c in pixel) <= 2
 
 

@@ -130,5 +130,5 @@ def test_unreadable_images_are_named_or_left_out(tmp_path, config, monkeypatch, 
 
 
 def test_a_batch_larger_than_the_data_is_named(config):
-    with pytest.raises(UserError, match="--batch-size 8 is larger .* trainA has 5 .*trainB 7"):
+    with pytest.raises(UserError, match=r"--batch-size 8 is larger .* trainA has 5 .*trainB 7"):
         load_dataset(dataclasses.replace(config, batch_size=8))
