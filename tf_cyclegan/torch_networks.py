@@ -209,7 +209,8 @@ def _plan_resnet(tensors: Tensors) -> _Plan:
     plan.add_conv(f"model.{last + 7}", filters, output_channels, 7, bias=True)
 
     plan.summary = (
-        f"a residual generator of {blocks} blocks{' with dropout' if dropout else ''}, "
+        f"a residual generator of {blocks} block{'s' * (blocks != 1)}"
+        f"{' with dropout' if dropout else ''}, "
         f"{_in_words(plan, filters, input_channels, output_channels)}"
     )
     plan.size_multiple = 4

@@ -234,7 +234,7 @@ class _Interpreter:
         name = f"{self.line()} {self.line()}"
         if name not in _ACCEPTED:
             raise CheckpointError(
-                f"asks for {name.replace(' ', '.')}, which a state dict does not need: nothing was "
+                f"asks for {name.replace(' ', '.')!r}, which a state dict does not need: nothing was "
                 "run; save the network's state_dict() instead of the whole object"
             )
         self.push(_Global(name))
