@@ -11,6 +11,7 @@ from .errors import UserError
 from .files import writing
 from .pretrained import NAMES, fetch_pretrained
 from .progress import log
+from .torch_checkpoint import read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,12 @@ def main(arguments: list[str] | None = None) -> None:
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise UserError(f"--output {options.output} exists already; choose another")
     path = options.checkpoint or fetch_pretrained(options.pretrained)
+    tensors = read_checkpoint(path)
     import_tensorflow()
-    convert(path, output)
-
-
-def convert(path: Path, output: Path) -> None:
-    """Write the network in `path` to the folder `output`, as model.keras and saved_model."""
-    from .torch_networks import read_network
+    from .torch_networks import build_network
     from .translator import save_translator
 
-    network = read_network(path)
+    network = build_network(tensors, path)
     log(f"{path} is {network.summary}")
     channels = (network.model.input_shape[-1], network.model.output_shape[-1])
     translates = network.size_multiple is not None and channels == (3, 3)

@@ -61,12 +61,11 @@ def convert_checkpoint(path: str | Path) -> keras.Model:
         >>> generator(np.zeros([1, 256, 256, 3], np.float32)).shape
         TensorShape([1, 256, 256, 3])
     """
-    return read_network(path).model
+    return build_network(read_checkpoint(path), path).model
 
 
-def read_network(path: str | Path) -> TorchNetwork:
-    """`convert_checkpoint` that also tells what the network is."""
-    tensors = read_checkpoint(path)
+def build_network(tensors: Tensors, path: str | Path) -> TorchNetwork:
+    """`convert_checkpoint` of what `read_checkpoint` gave for `path`, with the network's facts."""
     try:
         tensors = _without_wrappers(tensors)
         plan = _plan(tensors)
@@ -190,8 +189,10 @@ def _plan_resnet(tensors: Tensors) -> _Plan:
         ("model.7.weight", 1, 2),
         (f"model.{last + 7}.weight", 1, 1),
     )
-    input_channels = _channels(tensors, ("model.1.weight", 1, 1))
-    output_channels = _channels(tensors, (f"model.{last + 7}.weight", 0, 1))
+    input_channels = _input_channels(tensors, "model.1.weight", filters)
+    output_channels = _channels(
+        tensors, (f"model.{last + 7}.bias", 0, 1), (f"model.{last + 7}.weight", 0, 1)
+    )
 
     plan = _Plan(*_norm(tensors, "model.1.bias", "model.4.bias", "model.7.bias"))
     plan.add_conv("model.1", input_channels, filters, 7)
@@ -242,8 +243,10 @@ def _plan_unet(tensors: Tensors) -> _Plan:
         (f"{inner[0]}.1.weight", 1, 1),
         (f"{outermost_up}.weight", 0, 2),
     )
-    input_channels = _channels(tensors, (f"{outermost_down}.weight", 1, 1))
-    output_channels = _channels(tensors, (f"{outermost_up}.weight", 1, 1))
+    input_channels = _input_channels(tensors, f"{outermost_down}.weight", filters)
+    output_channels = _channels(
+        tensors, (f"{outermost_up}.bias", 0, 1), (f"{outermost_up}.weight", 1, 1)
+    )
     widths = [filters * min(2**level, 8) for level in range(levels)]
 
     plan = _Plan(*_norm(tensors, f"{outermost_down}.bias", *(f"{name}.1.bias" for name in inner)))
@@ -285,7 +288,7 @@ def _plan_patchgan(tensors: Tensors) -> _Plan:
         raise CheckpointError(f"is no PatchGAN: its last layer is model.{last}")
     places = [2 + 3 * i for i in range(halvings)]
     filters = _channels(tensors, ("model.0.weight", 0, 1), ("model.2.weight", 1, 1))
-    input_channels = _channels(tensors, ("model.0.weight", 1, 1))
+    input_channels = _input_channels(tensors, "model.0.weight", filters)
     widths = [filters * min(2**level, 8) for level in range(halvings + 1)]
 
     plan = _Plan(*_norm(tensors, *(f"model.{place}.bias" for place in places)))
@@ -314,11 +317,22 @@ def _channels(tensors: Tensors, *places: tuple[str, int, int]) -> int:
     told = Counter(
         tensors[name].shape[axis] // factor
         for name, axis, factor in places
-        if name in tensors and tensors[name].ndim == 4
+        if name in tensors and tensors[name].ndim > axis
     )
     if not told or min(told) < 1:
-        raise CheckpointError(f"lacks the tensor {places[0][0]} of four dimensions")
+        names = ", ".join(dict.fromkeys(name for name, _, _ in places))
+        raise CheckpointError(f"lacks usable tensors {names}, which tell its channels")
     return told.most_common(1)[0][0]
+
+
+def _input_channels(tensors: Tensors, name: str, filters: int) -> int:
+    """What the first convolution has beside `filters`, be its axes exchanged or not."""
+    shape = tensors[name].shape if name in tensors else ()
+    if len(shape) != 4:
+        raise CheckpointError(
+            f"lacks the tensor {name} of shape [{filters}, ...], its first convolution"
+        )
+    return shape[1] if shape[0] == filters else shape[0]
 
 
 def _norm(tensors: Tensors, *biases: str) -> tuple[str, bool, bool]:
