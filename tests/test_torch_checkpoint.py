@@ -216,6 +216,14 @@ def test_refuses_safetensors_that_do_not_add_up(entry):
         parse_checkpoint(safetensors_file({"a": entry}, SIX.tobytes()))
 
 
+@pytest.mark.parametrize("length", [0x80, 0x180])
+def test_a_safetensors_header_may_begin_as_a_pickle_does(length):
+    header = json.dumps({"a": {"dtype": "F32", "shape": [6], "data_offsets": [0, 24]}}).encode()
+    data = safetensors_file(header.ljust(length), SIX.tobytes())
+    assert data[0] == 0x80
+    np.testing.assert_array_equal(parse_checkpoint(data)["a"], SIX)
+
+
 def bombs():
     """Small files that would grow in memory, or never end, in a reader that believes them."""
     shared = [tensor(count=2**16, size=(2**16,), stride=(1,)) for _ in range(8)]

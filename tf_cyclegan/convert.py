@@ -24,7 +24,7 @@ class Options:
 
     output: Path
     """folder to write, a new one"""
-    checkpoint: tyro.conf.Positional[Path | None] = None
+    checkpoint: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = None
     """latest_net_G.pth, or another state dict of a generator or discriminator, or .safetensors"""
     pretrained: Annotated[
         str | None,
@@ -55,9 +55,9 @@ def main(arguments: list[str] | None = None) -> None:
         network.model.save(beside / "model.keras")
         if translates:
             save_translator(network.model, network.size_multiple, beside / "saved_model")
-    log(f"wrote {output / 'model.keras'}")
+    log(f"wrote {options.output / 'model.keras'}")
     if translates:
-        log(f"wrote {output / 'saved_model'}")
+        log(f"wrote {options.output / 'saved_model'}")
     elif network.size_multiple is not None:
         log(
             f"wrote no saved_model: it would translate colour images, and this network takes "

@@ -70,10 +70,10 @@ def parse_checkpoint(data: bytes) -> dict[str, np.ndarray]:
     """`read_checkpoint` for a file's content; the errors go on after the file's name."""
     if data[:4] == b"PK\x03\x04":
         tensors = _read_zip(data)
+    elif data[8:9] == b"{":  # first, for the length of its header may begin as a pickle does
+        tensors = _read_safetensors(data)
     elif data[:1] == b"\x80":
         tensors = _read_legacy(data)
-    elif data[8:9] == b"{":
-        tensors = _read_safetensors(data)
     else:
         raise CheckpointError(
             "is not a checkpoint: it is neither a file of torch.save nor a .safetensors file"
@@ -100,7 +100,7 @@ def _read_zip(data: bytes) -> dict[str, np.ndarray]:
                 raise CheckpointError("declares more data than it holds: it is damaged")
             content = {member.filename: archive.read(member) for member in members}
     except _ZIP_ERRORS as error:
-        raise CheckpointError(f"is a damaged ZIP archive ({error})") from error
+        raise CheckpointError(f"is a ZIP archive that is damaged or cut off ({error})") from error
     pickles = [name for name in content if name.split("/")[1:] == ["data.pkl"]]
     if len(pickles) != 1:
         raise CheckpointError("is a ZIP archive, but not one of torch.save: it has no data.pkl")
