@@ -49,8 +49,9 @@ def convert_checkpoint(path: str | Path) -> keras.Model:
 
     Returns:
         A model from `[N, H, W, channels]` in [-1, 1] that gives PyTorch's numbers in its eval mode:
-        batch norms take their stored statistics and dropout does nothing. Discriminators, whose
-        sizes are halved, agree on heights and widths that stay even.
+        batch norms take their stored statistics (where pix2pix's test.py without `--eval` takes
+        those of the picture) and dropout does nothing. Discriminators agree where heights and widths
+        can be halved as often as they do it.
 
     Raises:
         UserError: The file is no checkpoint or of another network, or a tensor is missing, surplus
