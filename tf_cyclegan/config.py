@@ -69,6 +69,12 @@ class Config:
     leaky_slope: float = _setting(
         0.3, "networks", "negative slope of the discriminators' leaky ReLUs (paper: 0.2)"
     )
+    init_generator_g: str | None = _setting(
+        None, "networks", "start G from a PyTorch checkpoint or what convert made of one"
+    )
+    init_generator_f: str | None = _setting(
+        None, "networks", "start F from a PyTorch checkpoint or what convert made of one"
+    )
 
     adversarial_loss: Literal["bce", "lsgan"] = _setting(
         "bce", "objective", "cross-entropy, or least squares as in the paper"
