@@ -1,12 +1,13 @@
 """The networks, in Keras 3 alone: they run on any Keras backend."""
 
-from .layers import InstanceNormalization, ReflectionPadding2D
+from .layers import InstanceNormalization, NearestUpsampling2D, ReflectionPadding2D
 from .patchgan import patchgan_discriminator
 from .resnet import resnet_generator
 from .unet import unet_generator
 
 __all__ = [
     "InstanceNormalization",
+    "NearestUpsampling2D",
     "ReflectionPadding2D",
     "patchgan_discriminator",
     "resnet_generator",

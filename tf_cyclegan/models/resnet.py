@@ -3,7 +3,13 @@
 import keras
 from keras import layers
 
-from .layers import InstanceNormalization, ReflectionPadding2D, normal_initializer, seed_stream
+from .layers import (
+    InstanceNormalization,
+    NearestUpsampling2D,
+    ReflectionPadding2D,
+    normal_initializer,
+    seed_stream,
+)
 
 
 def resnet_generator(
@@ -65,7 +71,7 @@ def resnet_generator(
             # PyTorch's padding 1 and output_padding 1: the first row and column are cut off.
             x = layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(transposed(x))
         else:
-            x = layers.UpSampling2D(name=f"{name}_resize")(x)
+            x = NearestUpsampling2D(name=f"{name}_resize")(x)
             x = conv(x, channels, 3, name, padding="same", use_bias=not affine)
         return norm_relu(x, name)
 
