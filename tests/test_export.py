@@ -119,7 +119,7 @@ def test_keras_files_load_in_another_process(images, tmp_path):
 
 
 def test_float16_halves_a_litert_file(tmp_path):
-    generator = resnet_generator(6, filters=8)
+    generator = unet_generator(filters=16, levels=3)
     whole, half = tmp_path / "whole", tmp_path / "half"
     whole.mkdir()
     half.mkdir()

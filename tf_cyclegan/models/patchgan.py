@@ -15,8 +15,8 @@ def patchgan_discriminator(filters=64, affine=True, leaky_slope=0.3, seed=0) -> 
 
     Args:
         filters: Channels after the first convolution; they double up to eight times this.
-        affine: Whether instance norms learn a scale and an offset. Convolutions before a norm have a
-            bias when it has none, as in the authors' code.
+        affine: Whether instance norms learn a scale and an offset, as the tutorial's do. Without,
+            biases and paddings are those of the authors' code.
         leaky_slope: Negative slope of the leaky ReLUs: 0.3 in the tutorial, 0.2 in the paper.
         seed: Seed of the initial weights.
 
@@ -34,10 +34,13 @@ def patchgan_discriminator(filters=64, affine=True, leaky_slope=0.3, seed=0) -> 
         return InstanceNormalization(affine=affine, seed=next(seeds))
 
     def downsample(channels, apply_norm=True):
-        # At stride 2, kernel 4 and even sizes "same" pads one pixel a side, as PyTorch does.
-        halve = conv(channels, strides=2, padding="same", use_bias=not affine)
+        # The authors pad one pixel a side; the tutorial's "same" does so at even sizes only.
+        if affine:
+            halve = [conv(channels, strides=2, padding="same", use_bias=False)]
+        else:
+            halve = [layers.ZeroPadding2D(), conv(channels, strides=2)]
         norms = [norm()] if apply_norm else []
-        return keras.Sequential([halve, *norms, layers.LeakyReLU(leaky_slope)])
+        return keras.Sequential([*halve, *norms, layers.LeakyReLU(leaky_slope)])
 
     inputs = keras.Input([None, None, 3], name="input_image")
     x = downsample(filters, apply_norm=False)(inputs)
