@@ -40,6 +40,11 @@ def generator(request):
     return build(request.param)
 
 
+def output_of(generator, image):
+    with tf.device("CPU"):  # where the runtimes of the files compute
+        return generator(image, training=False).numpy()
+
+
 @pytest.fixture
 def images():
     random = np.random.default_rng(1)
@@ -89,7 +94,7 @@ def test_file_makes_the_pictures_of_the_model(generator, images, format, load, t
         pytest.importorskip("tf2onnx", reason="tf2onnx cannot be installed on this Python")
     outputs = load(write(generator, format, tmp_path))(images)
     for image, output in zip(images, outputs, strict=True):
-        expected = generator(image, training=False).numpy()
+        expected = output_of(generator, image)
         assert expected.std() > 0.2
         np.testing.assert_allclose(output, expected, rtol=0, atol=1e-4)
 
@@ -104,7 +109,8 @@ for path in sys.argv[3:]:
 
 
 def test_keras_files_load_in_another_process(images, tmp_path):
-    generators = {str(tmp_path / f"{name}.keras"): build(name) for name in GENERATORS}
+    names = ["resnet6 resize", "unet transpose"]
+    generators = {str(tmp_path / f"{name}.keras"): build(name) for name in names}
     for path, generator in generators.items():
         Path(path).write_bytes(formats.keras_bytes(generator))
     inputs = [str(tmp_path / f"{i}.npy") for i in range(len(images))]
@@ -114,23 +120,16 @@ def test_keras_files_load_in_another_process(images, tmp_path):
     for path, generator in generators.items():
         outputs = np.load(path + ".npz").values()
         for image, output in zip(images, outputs, strict=True):
-            expected = generator(image, training=False).numpy()
+            expected = output_of(generator, image)
             np.testing.assert_allclose(output, expected, rtol=0, atol=1e-6)
 
 
-def test_float16_halves_a_litert_file(tmp_path):
+def test_float16_halves_the_weights_of_a_litert_file(images, tmp_path):
     generator = unet_generator(filters=16, levels=3)
-    whole, half = tmp_path / "whole", tmp_path / "half"
-    whole.mkdir()
-    half.mkdir()
-    whole = write(generator, "litert", whole)
-    half = write(generator, "litert", half, float16=True)
-    weights = 4 * generator.count_params()
-    assert half.stat().st_size < whole.stat().st_size - 0.4 * weights
-    image = np.random.default_rng(1).uniform(-1, 1, SHAPES[1]).astype("float32")
-    (output,) = run_litert(half)([image])
-    difference = np.abs(output - generator(image, training=False).numpy()).max()
-    assert 0 < difference < 0.02
+    path = write(generator, "litert", tmp_path, float16=True)
+    assert 0.5 < path.stat().st_size / (4 * generator.count_params()) < 0.6
+    (output,) = run_litert(path)([images[1]])
+    assert 0 < np.abs(output - output_of(generator, images[1])).max() < 0.02
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +157,7 @@ def test_both_directions_are_written_under_the_name_of_the_format(run_folder, ca
     for path, direction in zip(written, translator.DIRECTIONS, strict=True):
         generator, _ = translator.restore_generator(run_folder, direction)
         (output,) = run_litert(path)([image])
-        expected = generator(image, training=False).numpy()
+        expected = output_of(generator, image)
         np.testing.assert_allclose(output, expected, rtol=0, atol=1e-4)
 
 

@@ -194,7 +194,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         rate: The rate of the first part.
-        decay_start: Share of `total_steps` from which it falls, below 1.
+        decay_start: Share of `total_steps` from which it falls; 1 keeps it constant.
         total_steps: The step at which it would reach zero.
     """
 
@@ -204,6 +204,8 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.total_steps = total_steps
 
     def __call__(self, step):
+        if self.decay_start >= 1:
+            return keras.ops.convert_to_tensor(self.rate, keras.config.floatx())
         step = keras.ops.cast(step, keras.config.floatx())
         remaining = (self.total_steps - step) / (self.total_steps * (1.0 - self.decay_start))
         return self.rate * keras.ops.clip(remaining, 0.0, 1.0)

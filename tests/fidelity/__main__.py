@@ -23,14 +23,14 @@ authors' `resnet_6blocks`, `resnet_9blocks` and `basic` discriminator, and the t
 discriminator. The generators with `resize` upsampling are ours. The error is the largest difference,
 relative to the largest value.""",
     "Training, paper": """\
-Least squares, lambda 10, identity 0.5, a pool of 5 at batch 2 that fills and then exchanges as the
-golden file says, the rate falling from the fifth step on. The PyTorch script updates in the authors'
-order: both generators, then the discriminators on pooled images of before that update. The error is
-the largest over the network's arrays, each relative to its own length (section "How arrays are
-compared").""",
+In float64. Least squares, lambda 10, identity 0.5, a pool of 5 at batch 2 that fills and then
+exchanges as the golden file says, the rate falling after the sixth step. The PyTorch script updates
+in the authors' order: both generators, then the discriminators on pooled images of before that update.
+The error is the largest over the network's arrays, each relative to its own length (see "How arrays
+are compared").""",
     "Training, tutorial": """\
-Cross-entropy, lambda 10, identity 0.5, no pool, constant rate, dropout off. The PyTorch script takes
-all four gradients before any update, as the tutorial does.""",
+In float64. Cross-entropy, lambda 10, identity 0.5, no pool, constant rate, dropout off. The PyTorch
+script takes all four gradients before any update, as the tutorial does.""",
     "Learning rate": """\
 Against the paper's words (section 7.1), by hand: the same rate for the first 100 epochs, then linearly
 to zero over the next 100. The last row is no error but a difference of design: ours falls with every
@@ -69,7 +69,8 @@ convolution before a norm has gradient zero, so what is there is rounding, which
 - **Adam.** Keras divides by `sqrt(v) + 1e-7`, v not yet corrected for its start at zero (the "epsilon
   hat" of Kingma and Ba); PyTorch by `sqrt(v / (1 - beta_2^t)) + 1e-8`. The golden files have Keras's
   form, written out by hand. How far the two forms part on these small networks, as the length of the
-  difference in the weights relative to the length of their change: {adam}.
+  difference in the weights relative to the length of their change:
+  {adam}.
   In the first step Keras's epsilon stands beside a gradient as 3e-6 (1e-7 / sqrt(1 - beta_2)) and
   PyTorch's as 1e-8, so weights with small gradients move less, and the two runs part from there.
 - **Rounding inside Keras's Adam.** It rounds the betas of its two bias corrections to float32 even
