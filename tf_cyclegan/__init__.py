@@ -19,6 +19,7 @@ __all__ = [
     "Config",
     "CycleGAN",
     "UserError",
+    "convert_checkpoint",
     "load_dataset",
     "load_translator",
     "train",
@@ -26,6 +27,7 @@ __all__ = [
 
 _LAZY = {
     "CycleGAN": ".cyclegan",
+    "convert_checkpoint": ".torch_networks",
     "load_dataset": ".data.pipeline",
     "load_translator": ".translate",
 }

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,11 @@ class Config:
         False, "data", "leave out images that cannot be read, instead of stopping"
     )
 
-    generator: Literal["unet", "resnet6", "resnet9", "tensorflow_examples"] = _setting(
-        "unet", "networks", "U-Net of the tutorial, or the paper's 6 or 9 residual blocks"
+    generator: str = _setting(
+        "unet",
+        "networks",
+        "unet (the tutorial's), resnet9 or resnet6 (the paper's, with so many residual blocks), "
+        "or tensorflow_examples",
     )
     filters: int = _setting(64, "networks", "channels of a generator's first layer")
     unet_levels: int | None = _setting(
@@ -64,6 +68,12 @@ class Config:
     )
     leaky_slope: float = _setting(
         0.3, "networks", "negative slope of the discriminators' leaky ReLUs (paper: 0.2)"
+    )
+    init_generator_g: str | None = _setting(
+        None, "networks", "start G from a PyTorch checkpoint or what convert made of one"
+    )
+    init_generator_f: str | None = _setting(
+        None, "networks", "start F from a PyTorch checkpoint or what convert made of one"
     )
 
     adversarial_loss: Literal["bce", "lsgan"] = _setting(
@@ -88,7 +98,9 @@ class Config:
         1.0, "training", "share of the run after which the rate falls linearly to 0 (paper: 0.5)"
     )
     seed: int = _setting(0, "training", "initial weights, data order and every random choice")
-    jit: bool = _setting(True, "training", "compile the training step with XLA")
+    jit: Literal["auto", "on", "off"] = _setting(
+        "auto", "training", "compile the training step with XLA; auto does where it is faster"
+    )
 
     run_dir: str | None = _setting(
         None, "run", "folder of the run (default: runs/DATASET); one that exists is continued"
@@ -99,6 +111,11 @@ class Config:
     log_every: int = _setting(10, "run", "steps between lines of metrics.jsonl")
 
     def __post_init__(self):
+        if not re.fullmatch(r"unet|resnet\d+|tensorflow_examples", self.generator):
+            raise UserError(
+                f"--generator is {self.generator!r}; it takes unet, resnet9 (or resnet with any "
+                "number of blocks) or tensorflow_examples"
+            )
         for name, allowed in _choices().items():
             if getattr(self, name) not in allowed:
                 raise UserError(
@@ -260,9 +277,10 @@ PRESETS: dict[str, Config] = {
         leaky_slope=0.2,
         adversarial_loss="lsgan",
         batch_size=4,
-        steps=1500,
+        learning_rate=5e-4,
+        steps=2000,
         decay_start=0.5,
         checkpoint_every=250,
-        sample_every=100,
+        sample_every=250,
     ),
 }

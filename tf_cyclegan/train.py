@@ -27,6 +27,7 @@ def train(config: Config) -> Path:
 
     from .cyclegan import CycleGAN
     from .data.pipeline import load_dataset
+    from .initial_generators import load_initial_generators
     from .trainer import Trainer, check_run_folder
     from .translator import export_run
 
@@ -37,7 +38,10 @@ def train(config: Config) -> Path:
         if images.skipped:
             log(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")
     total_steps = config.steps or config.epochs * data.steps_per_epoch
-    trainer = Trainer(CycleGAN(config, total_steps), data, config, total_steps)
+    gan = CycleGAN(config, total_steps)
+    if not tf.train.latest_checkpoint(str(folder / "checkpoints")):
+        load_initial_generators(gan, config)
+    trainer = Trainer(gan, data, config, total_steps)
 
     devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
     log(

@@ -80,6 +80,7 @@ class Trainer:
         else:
             self._begin()
         self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []  # losses not looked at yet
+        self._losses: dict[str, float] = {}  # the newest looked at
         self._train_step = tf.function(method.train_step, jit_compile=config.jit, autograph=False)
         self._translate = tf.function(method.translate, autograph=False)
 
@@ -135,9 +136,9 @@ class Trainer:
                     self._look_at_losses()
                     speed.start(step)
                 if step % config.log_every == 0 or last:
-                    losses = self._look_at_losses()
+                    self._look_at_losses()
                     epoch = -(-step // self.data.steps_per_epoch)
-                    line.update(step, f"epoch {epoch}, {_short(losses)}, {speed.at(step)}")
+                    line.update(step, f"epoch {epoch}, {_short(self._losses)}, {speed.at(step)}")
                 if config.sample_every and (step % config.sample_every == 0 or last):
                     self._save_samples(step, *samples)
                 if step % config.checkpoint_every == 0 or last or caught:
@@ -149,14 +150,14 @@ class Trainer:
         if metrics:
             loss_curves(metrics, self.folder / "losses.png")
 
-    def _look_at_losses(self) -> dict[str, float]:
-        """Check the losses since the last look, log those that are due, return the newest.
+    def _look_at_losses(self):
+        """Check the losses since the last look and log those that are due.
 
         One transfer for many steps: a GPU does not wait for its numbers at every step.
         """
         lines = []
         for step, tensors in self._pending:
-            losses = {name: float(value) for name, value in tensors.items()}
+            losses = self._losses = {name: float(value) for name, value in tensors.items()}
             for name, value in losses.items():
                 if not math.isfinite(value):
                     raise UserError(self._not_finite(name, value, step))
@@ -167,7 +168,6 @@ class Trainer:
         self._pending.clear()
         with disk_errors(self._metrics_path), self._metrics_path.open("a") as file:
             file.writelines(lines)
-        return losses
 
     def _not_finite(self, name: str, value: float, step: int) -> str:
         kept = self._manager.latest_checkpoint
@@ -192,8 +192,7 @@ class Trainer:
         tf.summary.image("samples", np.asarray(grid)[None], step)
 
     def _save_checkpoint(self, step: int):
-        if self._pending:
-            self._look_at_losses()
+        self._look_at_losses()
         try:
             self._manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
@@ -202,6 +201,17 @@ class Trainer:
                 f"({str(error).splitlines()[0]}); the last good one is "
                 f"{self._manager.latest_checkpoint}; make room and run the command again"
             ) from error
+
+
+def xla_pays(config: Config) -> bool:
+    """Whether to compile the training step of `config` with XLA on this machine.
+
+    On a CPU oneDNN's convolutions beat XLA's; only the residual generator, whose cost outside XLA
+    is dominated by the gradient of its last 7x7 convolution, is faster compiled.
+    """
+    if config.jit == "auto":
+        return bool(tf.config.list_physical_devices("GPU")) or config.generator != "unet"
+    return config.jit == "on"
 
 
 class Speed:

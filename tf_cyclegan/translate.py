@@ -23,7 +23,8 @@ def load_translator(
     """Load a generator to translate images with.
 
     Args:
-        path: A SavedModel made by this package, or the folder of a run (its newest checkpoint).
+        path: A SavedModel made by this package, the folder of a run (its newest checkpoint), or one
+            that the convert command wrote.
         direction: Which of a run's two translators (default: "x_to_y"); a SavedModel has but one.
 
     Returns:
@@ -44,6 +45,8 @@ def load_translator(
     path = Path(path)
     if not path.is_dir():
         raise UserError(f"there is no SavedModel and no run folder {path}")
+    if (path / "saved_model" / "saved_model.pb").is_file():
+        path = path / "saved_model"  # what the convert command wrote
     if (path / "saved_model.pb").is_file():
         if direction is not None:
             raise UserError(f"{path} is a SavedModel and has one direction; leave out --direction")
@@ -65,7 +68,7 @@ class Options:
     """Translate a picture, or every picture in a folder, under the same names."""
 
     model: Path
-    """a SavedModel, or the folder of a run"""
+    """a SavedModel, the folder of a run, or one that convert wrote"""
     input: Path
     """a picture, or a folder of them"""
     output: Path

@@ -2,6 +2,7 @@
 
 from .layers import InstanceNormalization, NearestUpsampling2D, ReflectionPadding2D
 from .patchgan import patchgan_discriminator
+from .pix2pix_unet import pix2pix_unet_generator
 from .resnet import resnet_generator
 from .unet import unet_generator
 
@@ -10,6 +11,7 @@ __all__ = [
     "NearestUpsampling2D",
     "ReflectionPadding2D",
     "patchgan_discriminator",
+    "pix2pix_unet_generator",
     "resnet_generator",
     "unet_generator",
 ]

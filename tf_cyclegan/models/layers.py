@@ -120,10 +120,24 @@ class NearestUpsampling2D(keras.layers.Layer):
         return (batch, height and 2 * height, width and 2 * width, channels)
 
 
+def normalization(norm: str, affine: bool, seed: int, name=None) -> keras.layers.Layer:
+    """Build the norm that the networks here share: "instance", or "batch" (pix2pix, always affine).
+
+    Batch norms have PyTorch's epsilon 1e-5 and its momentum 0.1, which Keras writes as 0.9.
+    """
+    if norm == "batch":
+        scale_init = keras.initializers.RandomNormal(1.0, 0.02, seed=seed)
+        return keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, gamma_initializer=scale_init, name=name
+        )
+    return InstanceNormalization(affine=affine, seed=seed, name=name)
+
+
 def seed_stream(seed: int) -> Iterator[int]:
     """Yield independent seeds for the weights of one network, the same ones for the same `seed`."""
-    for child in np.random.SeedSequence(seed).spawn(256):
-        yield int(child.generate_state(1)[0]) % 2**31
+    sequence = np.random.SeedSequence(seed)
+    while True:
+        yield int(sequence.spawn(1)[0].generate_state(1)[0]) % 2**31
 
 
 def normal_initializer(seed: int) -> keras.initializers.Initializer:

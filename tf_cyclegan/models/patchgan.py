@@ -3,10 +3,19 @@
 import keras
 from keras import layers
 
-from .layers import InstanceNormalization, normal_initializer, seed_stream
+from .layers import normal_initializer, normalization, seed_stream
 
 
-def patchgan_discriminator(filters=64, affine=True, leaky_slope=0.3, seed=0) -> keras.Model:
+def patchgan_discriminator(
+    filters=64,
+    affine=True,
+    leaky_slope=0.3,
+    seed=0,
+    input_channels=3,
+    halvings=3,
+    norm="instance",
+    use_bias=None,
+) -> keras.Model:
     """Build the PatchGAN: C64-C128-C256-C512 and a logit for each 70x70 patch (section 7.2).
 
     With the default arguments it has the layers, the nesting and the 2,765,569 parameters of
@@ -15,38 +24,48 @@ def patchgan_discriminator(filters=64, affine=True, leaky_slope=0.3, seed=0) -> 
 
     Args:
         filters: Channels after the first convolution; they double up to eight times this.
-        affine: Whether instance norms learn a scale and an offset, as the tutorial's do. Without,
-            biases and paddings are those of the authors' code.
+        affine: Whether instance norms learn a scale and an offset.
         leaky_slope: Negative slope of the leaky ReLUs: 0.3 in the tutorial, 0.2 in the paper.
         seed: Seed of the initial weights.
+        input_channels: Channels of an image; pix2pix judges input and output together.
+        halvings: Convolutions of stride 2, the authors' `n_layers`; 3 makes it see 70x70 pixels.
+        norm: "instance", or "batch" as in pix2pix.
+        use_bias: Whether convolutions before a norm have a bias; without a choice they have one when
+            the norm has no offset, as in the authors' code. Without one before an instance norm it
+            is the tutorial's network, padded as Keras does; all others are padded as the authors'.
 
     Returns:
-        A model from images `[N, H, W, 3]` in [-1, 1] to logits `[N, H // 8 - 2, W // 8 - 2, 1]`; each
-        logit sees 70x70 pixels. Height and width must be at least 24.
+        A model from images `[N, H, W, input_channels]` in [-1, 1] to logits
+        `[N, H // 8 - 2, W // 8 - 2, 1]`, where 8 is `2 ** halvings`; height and width must be at
+        least three times that.
     """
     seeds = seed_stream(seed)
+    if use_bias is None:
+        use_bias = norm == "instance" and not affine
+    is_tutorial = norm == "instance" and not use_bias  # the authors' instance norms follow a bias
 
     def conv(channels, **kwargs):
         init = normal_initializer(next(seeds))
         return layers.Conv2D(channels, 4, kernel_initializer=init, **kwargs)
 
-    def norm():
-        return InstanceNormalization(affine=affine, seed=next(seeds))
+    def normalise():
+        return normalization(norm, affine, next(seeds))
 
-    def downsample(channels, apply_norm=True):
+    def downsample(channels, apply_norm=True, use_bias=use_bias):
         # The authors pad one pixel a side; the tutorial's "same" does so at even sizes only.
-        if affine:
-            halve = [conv(channels, strides=2, padding="same", use_bias=False)]
-        else:
-            halve = [layers.ZeroPadding2D(), conv(channels, strides=2)]
-        norms = [norm()] if apply_norm else []
-        return keras.Sequential([*halve, *norms, layers.LeakyReLU(leaky_slope)])
+        padding = [] if is_tutorial else [layers.ZeroPadding2D()]
+        how = "same" if is_tutorial else "valid"
+        halve = conv(channels, strides=2, padding=how, use_bias=use_bias)
+        norms = [normalise()] if apply_norm else []
+        return keras.Sequential([*padding, halve, *norms, layers.LeakyReLU(leaky_slope)])
 
-    inputs = keras.Input([None, None, 3], name="input_image")
-    x = downsample(filters, apply_norm=False)(inputs)
-    x = downsample(2 * filters)(x)
-    x = downsample(4 * filters)(x)
-    x = conv(8 * filters, use_bias=not affine)(layers.ZeroPadding2D()(x))
-    x = layers.LeakyReLU(leaky_slope)(norm()(x))
+    widths = [filters * min(2**level, 8) for level in range(halvings + 1)]
+    inputs = keras.Input([None, None, input_channels], name="input_image")
+    # The authors give the first convolution, which no norm follows, a bias in any case.
+    x = downsample(filters, apply_norm=False, use_bias=use_bias or norm == "batch")(inputs)
+    for width in widths[1:-1]:
+        x = downsample(width)(x)
+    x = conv(widths[-1], use_bias=use_bias)(layers.ZeroPadding2D()(x))
+    x = layers.LeakyReLU(leaky_slope)(normalise()(x))
     logits = conv(1)(layers.ZeroPadding2D()(x))
     return keras.Model(inputs, logits, name="patchgan")

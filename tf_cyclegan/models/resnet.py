@@ -4,16 +4,25 @@ import keras
 from keras import layers
 
 from .layers import (
-    InstanceNormalization,
     NearestUpsampling2D,
     ReflectionPadding2D,
     normal_initializer,
+    normalization,
     seed_stream,
 )
 
 
 def resnet_generator(
-    blocks=9, filters=64, upsampling="transpose", affine=False, output_channels=3, seed=0
+    blocks=9,
+    filters=64,
+    upsampling="transpose",
+    affine=False,
+    output_channels=3,
+    seed=0,
+    input_channels=3,
+    norm="instance",
+    use_bias=None,
+    dropout=0.0,
 ) -> keras.Model:
     """Build the residual generator of the paper (section 7.2; Johnson et al. 2016).
 
@@ -26,34 +35,42 @@ def resnet_generator(
         filters: Channels after the first convolution.
         upsampling: "transpose" (a strided transposed convolution, as published) or "resize" (nearest
             neighbour, then a convolution; no checkerboards, Odena et al. 2016).
-        affine: Whether instance norms learn a scale and an offset. Convolutions before a norm have a
-            bias when it has none, as in the authors' code.
+        affine: Whether instance norms learn a scale and an offset.
         output_channels: Channels of the generated image.
         seed: Seed of the initial weights.
+        input_channels: Channels of the image to translate.
+        norm: "instance", or "batch" as in pix2pix.
+        use_bias: Whether convolutions before a norm have a bias; without a choice they have one when
+            the norm has no offset, as in the authors' code.
+        dropout: Rate of a dropout within every residual block, 0.5 in pix2pix.
 
     Returns:
-        A model from `[N, H, W, 3]` in [-1, 1] to `[N, H, W, output_channels]` in [-1, 1]. Height and
-        width must be multiples of 4 and at least 8.
+        A model from `[N, H, W, input_channels]` in [-1, 1] to `[N, H, W, output_channels]` in
+        [-1, 1]. Height and width must be multiples of 4 and at least 8.
     """
     seeds = seed_stream(seed)
+    if use_bias is None:
+        use_bias = norm == "instance" and not affine
 
     def conv(x, channels, kernel, name, **kwargs):
         init = normal_initializer(next(seeds))
         layer = layers.Conv2D(channels, kernel, kernel_initializer=init, name=name, **kwargs)
         return layer(x)
 
-    def norm(x, name):
-        return InstanceNormalization(affine=affine, seed=next(seeds), name=f"{name}_norm")(x)
+    def normalise(x, name):
+        return normalization(norm, affine, next(seeds), name=f"{name}_norm")(x)
 
     def norm_relu(x, name):
-        return layers.ReLU(name=f"{name}_relu")(norm(x, name))
+        return layers.ReLU(name=f"{name}_relu")(normalise(x, name))
 
     def residual_block(x, name):
         channels = x.shape[-1]
         y = ReflectionPadding2D(1, name=f"{name}_pad1")(x)
-        y = norm_relu(conv(y, channels, 3, f"{name}_conv1", use_bias=not affine), f"{name}_conv1")
+        y = norm_relu(conv(y, channels, 3, f"{name}_conv1", use_bias=use_bias), f"{name}_conv1")
+        if dropout:
+            y = layers.Dropout(dropout, seed=next(seeds), name=f"{name}_dropout")(y)
         y = ReflectionPadding2D(1, name=f"{name}_pad2")(y)
-        y = norm(conv(y, channels, 3, f"{name}_conv2", use_bias=not affine), f"{name}_conv2")
+        y = normalise(conv(y, channels, 3, f"{name}_conv2", use_bias=use_bias), f"{name}_conv2")
         return layers.Add(name=f"{name}_add")([x, y])
 
     def upsample(x, channels, name):
@@ -64,7 +81,7 @@ def resnet_generator(
                 3,
                 strides=2,
                 padding="valid",
-                use_bias=not affine,
+                use_bias=use_bias,
                 kernel_initializer=init,
                 name=name,
             )
@@ -72,15 +89,15 @@ def resnet_generator(
             x = layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(transposed(x))
         else:
             x = NearestUpsampling2D(name=f"{name}_resize")(x)
-            x = conv(x, channels, 3, name, padding="same", use_bias=not affine)
+            x = conv(x, channels, 3, name, padding="same", use_bias=use_bias)
         return norm_relu(x, name)
 
-    inputs = keras.Input([None, None, 3], name="image")
+    inputs = keras.Input([None, None, input_channels], name="image")
     x = ReflectionPadding2D(3, name="pad_in")(inputs)
-    x = norm_relu(conv(x, filters, 7, "c7s1_in", use_bias=not affine), "c7s1_in")
+    x = norm_relu(conv(x, filters, 7, "c7s1_in", use_bias=use_bias), "c7s1_in")
     for channels in (2 * filters, 4 * filters):
         x = layers.ZeroPadding2D(1, name=f"d{channels}_pad")(x)
-        x = conv(x, channels, 3, f"d{channels}", strides=2, use_bias=not affine)
+        x = conv(x, channels, 3, f"d{channels}", strides=2, use_bias=use_bias)
         x = norm_relu(x, f"d{channels}")
     for block in range(1, blocks + 1):
         x = residual_block(x, f"R{4 * filters}_{block}")

@@ -1,0 +1,70 @@
+"""Small data sets and small runs for all tests."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_cyclegan.commands import run_command
+from tf_cyclegan.config import Config
+
+TINY_SETTINGS = {
+    "image_size": 32,
+    "load_size": 36,
+    "generator": "resnet1",
+    "filters": 2,
+    "discriminator_filters": 2,
+    "adversarial_loss": "lsgan",
+    "pool_size": 4,
+    "steps": 6,
+    "checkpoint_every": 3,
+    "sample_every": 0,
+    "log_every": 1,
+    "jit": "off",
+}
+
+
+def write_images(folder, count, size=(40, 40), seed=0, suffix=".png"):
+    """Write random pictures of (width, height) `size` to a folder."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        # Smooth pictures: noise would not survive JPEG.
+        pixels = rng.integers(0, 256, [4, 4, 3], np.uint8)
+        image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+        image.save(folder / f"{index:03}{suffix}")
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory):
+    """A data set of 5 and 7 training images and 2 test images a domain, sizes mixed."""
+    root = tmp_path_factory.mktemp("images")
+    write_images(root / "trainA", 5, seed=1)
+    write_images(root / "trainB", 7, size=(50, 44), seed=2, suffix=".jpg")
+    write_images(root / "testA", 2, seed=3)
+    write_images(root / "testB", 2, seed=4)
+    return root
+
+
+@pytest.fixture
+def tiny_config(image_folder, tmp_path):
+    """A run of seconds on `image_folder`."""
+    return Config(dataset=str(image_folder), run_dir=str(tmp_path / "run"), **TINY_SETTINGS)
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command in this process: returns its exit code and what it wrote to stderr."""
+
+    def run(main, *arguments):
+        try:
+            run_command(lambda: main([str(argument) for argument in arguments]))
+            code = 0
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        return code, capsys.readouterr().err
+
+    return run

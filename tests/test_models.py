@@ -1,0 +1,138 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_cyclegan.models import (
+    InstanceNormalization,
+    ReflectionPadding2D,
+    patchgan_discriminator,
+    resnet_generator,
+    unet_generator,
+)
+
+
+def random_images(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def test_instance_normalization_against_numpy():
+    layer = InstanceNormalization(epsilon=1e-3, seed=1)
+    x = random_images(2, 5, 7, 3) * 4 + 2
+    y = layer(x)
+    x = x.astype(np.float64)
+    expected = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-3)
+    expected = expected * layer.scale.numpy() + layer.offset.numpy()
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    assert layer.scale.numpy().std() > 0  # N(1, 0.02)
+
+
+def test_instance_normalization_without_affine_terms_has_no_weights():
+    layer = InstanceNormalization(affine=False)
+    y = layer(random_images(1, 8, 8, 2)).numpy()
+    assert layer.weights == []
+    np.testing.assert_allclose(y.mean((1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(y.std((1, 2)), 1, atol=1e-3)
+
+
+def test_instance_normalization_in_half_precision_does_not_overflow():
+    layer = InstanceNormalization(dtype="mixed_float16", affine=False)
+    x = (random_images(1, 8, 8, 2) * 1000).astype(np.float16)
+    y = layer(x)
+    assert y.dtype == tf.float16
+    np.testing.assert_allclose(np.std(y, (1, 2)), 1, atol=1e-2)
+
+
+def test_reflection_padding_against_numpy():
+    x = random_images(2, 5, 6, 3)
+    expected = np.pad(x, [(0, 0), (2, 2), (2, 2), (0, 0)], mode="reflect")
+    np.testing.assert_array_equal(ReflectionPadding2D(2)(x), expected)
+    assert ReflectionPadding2D(2).compute_output_shape((None, None, 6, 3)) == (None, None, 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "parameters"),
+    [
+        (lambda: unet_generator(), 54_414_979),  # tensorflow_examples, norm_type="instancenorm"
+        (lambda: resnet_generator(), 11_378_179),  # the authors' resnet_9blocks
+        (lambda: patchgan_discriminator(), 2_765_569),  # tensorflow_examples, target=False
+        (lambda: patchgan_discriminator(affine=False), 2_764_737),  # the authors' basic
+    ],
+)
+def test_published_parameter_counts(network, parameters):
+    assert network().count_params() == parameters
+
+
+@pytest.mark.parametrize("upsampling", ["transpose", "resize"])
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda **kwargs: unet_generator(2, levels=3, **kwargs), (24, 40)),
+        (lambda **kwargs: resnet_generator(2, 2, **kwargs), (24, 36)),
+    ],
+)
+def test_generators_keep_any_fitting_size(build, shape, upsampling):
+    generator = build(upsampling=upsampling)
+    images = random_images(2, *shape, 3)
+    translated = generator(images)
+    assert translated.shape == images.shape
+    assert np.abs(translated).max() <= 1
+    kinds = {type(layer).__name__ for layer in generator._flatten_layers()}
+    assert ("Conv2DTranspose" in kinds) == (upsampling == "transpose")
+
+
+def test_the_patchgan_sees_70_pixels():
+    # The gradient of one logit reaches exactly as far as its receptive field. The norms would make
+    # every pixel reach every logit, so they are replaced by what the discriminator is without them.
+    discriminator = patchgan_discriminator(filters=2)
+    for layer in discriminator._flatten_layers():
+        if isinstance(layer, InstanceNormalization):
+            layer.call = lambda x: x
+    image = tf.Variable(random_images(1, 128, 128, 3))
+    with tf.GradientTape() as tape:
+        logits = discriminator(image)
+        logit = logits[0, 7, 7, 0]
+    assert logits.shape == (1, 14, 14, 1)
+    reached = np.abs(tape.gradient(logit, image)[0]).sum(-1) > 0
+    rows, columns = reached.any(1).nonzero()[0], reached.any(0).nonzero()[0]
+    assert rows[-1] - rows[0] + 1 == columns[-1] - columns[0] + 1 == 70
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda seed: unet_generator(2, levels=2, seed=seed),
+        lambda seed: resnet_generator(1, 2, affine=True, seed=seed),
+        lambda seed: patchgan_discriminator(2, seed=seed),
+    ],
+)
+def test_initial_weights_follow_from_the_seed(build):
+    one, same, other = build(1), build(1), build(2)
+    for a, b in zip(one.weights, same.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    kernels = [w for w in one.trainable_weights if w.name in ("kernel", "scale")]
+    others = [w for w in other.trainable_weights if w.name in ("kernel", "scale")]
+    for a, b in zip(kernels, others, strict=True):
+        assert not np.array_equal(a, b)
+    values = np.concatenate([w.numpy().ravel() for w in kernels if w.name == "kernel"])
+    assert abs(values.mean()) < 2e-3 and abs(values.std() - 0.02) < 2e-3
+
+
+def test_networks_serialise(tmp_path):
+    images = random_images(1, 24, 24, 3)
+    for network in (
+        unet_generator(2, levels=2),
+        resnet_generator(1, 2),
+        patchgan_discriminator(2),
+    ):
+        network.save(tmp_path / "network.keras")
+        loaded = keras.saving.load_model(tmp_path / "network.keras")
+        np.testing.assert_array_equal(loaded(images), network(images))
+
+
+def test_u_net_dropout_works_in_training_alone():
+    generator = unet_generator(2, levels=3)
+    images = random_images(1, 16, 16, 3)
+    np.testing.assert_array_equal(generator(images), generator(images))
+    trained = [generator(images, training=True).numpy() for _ in range(2)]
+    assert not np.array_equal(*trained)

@@ -1,0 +1,69 @@
+"""Convert a PyTorch checkpoint: `python -m tf_cyclegan.convert latest_net_G.pth --output DIR`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from .commands import import_tensorflow, parse, run_command
+from .errors import UserError
+from .files import writing
+from .pretrained import NAMES, fetch_pretrained
+from .progress import log
+from .torch_checkpoint import read_checkpoint
+
+
+@dataclass(frozen=True)
+class Options:
+    """Turn a PyTorch checkpoint of junyanz/pytorch-CycleGAN-and-pix2pix into a Keras model.
+
+    Writes model.keras, and for a generator of colour images saved_model, which needs only TensorFlow
+    and is what `translate --model` takes.
+    """
+
+    output: Path
+    """folder to write, a new one"""
+    checkpoint: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = None
+    """latest_net_G.pth, or another state dict of a generator or discriminator, or .safetensors"""
+    pretrained: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="NAME", help="fetch what the authors published: " + ", ".join(NAMES)),
+    ] = None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command: `python -m tf_cyclegan.convert`."""
+    options = parse(Options, arguments, "convert")
+    if (options.checkpoint is None) == (options.pretrained is None):
+        raise UserError("give either the path of a checkpoint or --pretrained NAME")
+    output = options.output.absolute()
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise UserError(f"--output {options.output} exists already; choose another")
+    path = options.checkpoint or fetch_pretrained(options.pretrained)
+    tensors = read_checkpoint(path)
+    import_tensorflow()
+    from .torch_networks import build_network
+    from .translator import save_translator
+
+    network = build_network(tensors, path)
+    log(f"{path} is {network.summary}")
+    channels = (network.model.input_shape[-1], network.model.output_shape[-1])
+    translates = network.size_multiple is not None and channels == (3, 3)
+    with writing(output) as beside:
+        beside.mkdir()
+        network.model.save(beside / "model.keras")
+        if translates:
+            save_translator(network.model, network.size_multiple, beside / "saved_model")
+    log(f"wrote {options.output / 'model.keras'}")
+    if translates:
+        log(f"wrote {options.output / 'saved_model'}")
+    elif network.size_multiple is not None:
+        log(
+            f"wrote no saved_model: it would translate colour images, and this network takes "
+            f"{channels[0]} channels to {channels[1]}"
+        )
+
+
+if __name__ == "__main__":
+    run_command(main)
