@@ -9,7 +9,7 @@ import tensorflow as tf
 from . import losses
 from .config import Config
 from .errors import UserError
-from .image_pool import ImagePool
+from .image_pool import RNG, ImagePool
 from .models import patchgan_discriminator, resnet_generator, unet_generator
 from .models.layers import seed_stream
 
@@ -172,8 +172,8 @@ class CycleGAN:
         """Exchange fresh images for what the discriminators should see."""
         if self.pool_x is None:
             return fake_x, fake_y
-        seed = tf.random.fold_in([self.config.seed, 0], self.step)
-        seeds = tf.random.split(seed, 2)
+        seed = tf.random.fold_in([self.config.seed, 0], self.step, RNG)
+        seeds = tf.random.split(seed, 2, RNG)
         return self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
 
     def translate(self, real_x, real_y) -> dict[str, tf.Tensor]:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tf_cyclegan import PRESETS, CycleGAN
 from tf_cyclegan.cyclegan import LinearDecay
-from tf_cyclegan.image_pool import ImagePool
+from tf_cyclegan.image_pool import RNG, ImagePool
 from tf_cyclegan.models import patchgan_discriminator, resnet_generator, unet_generator
 
 from . import golden, tutorial
@@ -306,7 +306,7 @@ def pool_run() -> tuple[np.ndarray, np.ndarray]:
     def run():
         returned = tf.TensorArray(tf.int32, POOL + DRAWS)
         for i in tf.range(POOL + DRAWS):
-            seed = tf.random.split(tf.random.fold_in([0, 0], i), 2)[0]
+            seed = tf.random.split(tf.random.fold_in([0, 0], tf.cast(i, tf.int64), RNG), 2, RNG)[0]
             images = tf.reshape(i, [1, 1, 1, 1])
             returned = returned.write(i, tf.reshape(pool.query(images, seed), []))
         return returned.stack()
@@ -337,6 +337,17 @@ def slots_chi_square() -> float:
     counts = np.bincount(slots[slots >= 0], minlength=POOL)
     expected = counts.sum() / POOL
     return float((np.square(counts - expected) / expected).sum())
+
+
+def xla_differences() -> float:
+    """How many images of 20 batches differ when XLA compiles the pool."""
+    returned = []
+    for jit_compile in (False, True):
+        pool = ImagePool(5, [1, 1, 1])
+        query = tf.function(pool.query, jit_compile=jit_compile)
+        batches = [tf.reshape(tf.range(i, i + 4.0), [4, 1, 1, 1]) for i in range(0, 80, 4)]
+        returned.append([query(batch, tf.constant([1, i])) for i, batch in enumerate(batches)])
+    return float(np.not_equal(*np.array(returned)).sum())
 
 
 def batch_differences(batch: int) -> float:
@@ -377,6 +388,8 @@ def pool_checks() -> Iterator[Check]:
     for batch in (1, 4, 8):
         what = f"batch {batch}, pool of 5: images unlike those of a plain list"
         yield Check(group, what, 0.0, functools.partial(batch_differences, batch))
+    what = "20 batches of 4, pool of 5: images that differ when XLA compiles it"
+    yield Check(group, what, 0.0, xla_differences)
 
 
 # --- Tutorial checkpoint
