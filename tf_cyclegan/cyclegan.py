@@ -9,7 +9,7 @@ import tensorflow as tf
 from . import losses
 from .config import Config
 from .errors import UserError
-from .image_pool import ImagePool
+from .image_pool import RNG, ImagePool
 from .models import patchgan_discriminator, resnet_generator, unet_generator
 from .models.layers import seed_stream
 
@@ -67,7 +67,9 @@ class CycleGAN:
         self._optimizers = {}
         for name in ("generator_g", "generator_f", "discriminator_x", "discriminator_y"):
             network = getattr(self, name)
-            rate = LinearDecay(config.learning_rate, config.decay_start, total_steps)
+            rate = config.learning_rate
+            if config.decay_start < 1:  # else a variable, as in checkpoints of the tutorial
+                rate = LinearDecay(rate, config.decay_start, total_steps)
             optimizer = keras.optimizers.Adam(rate, beta_1=config.beta_1)
             optimizer.build(network.trainable_variables)
             self._optimizers[name] = optimizer
@@ -93,6 +95,20 @@ class CycleGAN:
 
         Returns:
             The mean of every term of the objective over the batch, unweighted, as scalars.
+        """
+        terms, gradients = self.losses_and_gradients(real_x, real_y)
+        for name, gradient in gradients.items():
+            variables = getattr(self, name).trainable_variables
+            self._optimizers[name].apply(gradient, variables)
+        self.step.assign_add(1)
+        return terms
+
+    def losses_and_gradients(self, real_x, real_y) -> tuple[dict, dict]:
+        """Do all of a step but its updates of the networks; the pools take the images in.
+
+        Returns:
+            The terms that `train_step` returns, and for the name of every network the gradients of
+            its objective, in the order of its `trainable_variables`.
         """
         config = self.config
         adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
@@ -129,8 +145,7 @@ class CycleGAN:
             terms = {name: tf.reduce_mean(term) for name, term in terms.items()}
             generator_loss = tf.add_n([weights.get(name, 1.0) * terms[name] for name in terms])
 
-        generators = {"generator_g": self.generator_g, "generator_f": self.generator_f}
-        gradients = self._gradients(tape, generator_loss, generators)
+        gradients = self._gradients(tape, generator_loss, "generator_g", "generator_f")
 
         fake_x, fake_y = self._from_pools(fake_x, fake_y)
         with tf.GradientTape() as tape:
@@ -146,29 +161,19 @@ class CycleGAN:
                 terms[name] = tf.reduce_mean(term)
             discriminator_loss = terms["discriminator_x"] + terms["discriminator_y"]
 
-        discriminators = {
-            "discriminator_x": self.discriminator_x,
-            "discriminator_y": self.discriminator_y,
-        }
-        gradients |= self._gradients(tape, discriminator_loss, discriminators)
+        gradients |= self._gradients(tape, discriminator_loss, "discriminator_x", "discriminator_y")
+        return terms, gradients
 
-        for name, (gradient, variables) in gradients.items():
-            self._optimizers[name].apply(gradient, variables)
-        self.step.assign_add(1)
-        return terms
-
-    @staticmethod
-    def _gradients(tape, loss, networks):
-        variables = {name: network.trainable_variables for name, network in networks.items()}
-        gradients = tape.gradient(loss, variables)
-        return {name: (gradients[name], variables[name]) for name in networks}
+    def _gradients(self, tape, loss, *names):
+        variables = {name: getattr(self, name).trainable_variables for name in names}
+        return tape.gradient(loss, variables)
 
     def _from_pools(self, fake_x, fake_y):
         """Exchange fresh images for what the discriminators should see."""
         if self.pool_x is None:
             return fake_x, fake_y
-        seed = tf.random.fold_in([self.config.seed, 0], self.step)
-        seeds = tf.random.split(seed, 2)
+        seed = tf.random.fold_in([self.config.seed, 0], self.step, RNG)
+        seeds = tf.random.split(seed, 2, RNG)
         return self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
 
     def translate(self, real_x, real_y) -> dict[str, tf.Tensor]:
@@ -200,7 +205,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         if self.decay_start >= 1:
-            return keras.ops.convert_to_tensor(self.rate)
+            return keras.ops.convert_to_tensor(self.rate, keras.config.floatx())
         step = keras.ops.cast(step, keras.config.floatx())
         remaining = (self.total_steps - step) / (self.total_steps * (1.0 - self.decay_start))
         return self.rate * keras.ops.clip(remaining, 0.0, 1.0)

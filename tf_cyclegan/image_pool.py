@@ -2,6 +2,9 @@
 
 import tensorflow as tf
 
+# With this algorithm and whole numbers a seed gives the same choices with XLA and without.
+RNG = "philox"
+
 
 class ImagePool(tf.Module):
     """A buffer of past generated images (Shrivastava et al. 2017; paper, section 4).
@@ -34,9 +37,9 @@ class ImagePool(tf.Module):
             `[N, H, W, C]`, what the discriminator should see instead of `images`.
         """
         batch = images.shape[0]
-        seeds = tf.random.split(tf.cast(seed, tf.int32), 2)
-        keep = tf.random.stateless_uniform([batch], seeds[0]) < 0.5
-        slots = tf.random.stateless_uniform([batch], seeds[1], 0, self.size, tf.int32)
+        seeds = tf.random.split(tf.cast(seed, tf.int32), 2, RNG)
+        keep = tf.random.stateless_uniform([batch], seeds[0], 0, 2, tf.int32, alg=RNG) == 0
+        slots = tf.random.stateless_uniform([batch], seeds[1], 0, self.size, tf.int32, alg=RNG)
         return self.exchange(images, keep, slots)
 
     def exchange(self, images, keep, slots):

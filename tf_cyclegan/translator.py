@@ -9,7 +9,8 @@ from .config import Config
 from .cyclegan import build_generator
 from .data.pipeline import normalise
 from .errors import UserError
-from .files import writing
+from .files import write_file, writing
+from .formats import FILE_FORMATS
 
 DIRECTIONS = {"x_to_y": "generator_g", "y_to_x": "generator_f"}
 SMALLEST_SIDE = 8  # what the reflection paddings of the residual generator need
@@ -91,13 +92,31 @@ def save_translator(generator: keras.Model, size_multiple: int, path: Path) -> N
         tf.saved_model.save(translator, str(beside), signatures)
 
 
-def export_run(folder: Path, output: Path) -> list[Path]:
-    """Write both directions of a run's newest checkpoint to `output`, as x_to_y and y_to_x."""
+def export_run(
+    folder: Path, output: Path, format: str = "saved_model", float16: bool = False
+) -> list[Path]:
+    """Write both directions of a run's newest checkpoint to `output`, as x_to_y and y_to_x.
+
+    Args:
+        folder: Of the run.
+        output: Folder for the two.
+        format: "saved_model", or one of `FILE_FORMATS`.
+        float16: Keep the weights in half precision; for "litert" only.
+
+    Raises:
+        UserError: The run has no checkpoint, or what writes the format is not installed.
+    """
     paths = []
     for direction in DIRECTIONS:
         generator, config = restore_generator(folder, direction)
-        save_translator(generator, config.size_multiple, output / direction)
-        paths.append(output / direction)
+        if format == "saved_model":
+            path = output / direction
+            save_translator(generator, config.size_multiple, path)
+        else:
+            suffix, to_bytes = FILE_FORMATS[format]
+            path = output / f"{direction}{suffix}"
+            write_file(path, to_bytes(generator, **({"float16": True} if float16 else {})))
+        paths.append(path)
     return paths
 
 

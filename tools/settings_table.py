@@ -1,6 +1,6 @@
 """Write the table of settings and presets into README.md, or check that it is up to date.
 
-    python tools/settings_table.py [--check]
+python tools/settings_table.py [--check]
 """
 
 import dataclasses

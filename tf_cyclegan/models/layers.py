@@ -1,4 +1,4 @@
-"""The two layers that Keras lacks, and the initial weights that all networks share."""
+"""The layers that Keras lacks, and the initial weights that all networks share."""
 
 from collections.abc import Iterator
 
@@ -92,6 +92,32 @@ class ReflectionPadding2D(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"padding": self.padding}
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class NearestUpsampling2D(keras.layers.Layer):
+    """Double height and width by repeating every pixel.
+
+    What Keras's `UpSampling2D` does, but it keeps the number of channels known where height and width
+    are not: without it the LiteRT converter has no kernel for the convolution that follows.
+
+    Input shape: `[N, H, W, C]`, H and W may be unknown. Output shape: `[N, 2 * H, 2 * W, C]`.
+
+    Example:
+        >>> NearestUpsampling2D()(keras.random.normal([1, 8, 8, 3])).shape
+        TensorShape([1, 16, 16, 3])
+    """
+
+    def call(self, inputs):
+        batch, height, width, channels = ops.shape(inputs)
+        x = ops.concatenate([inputs, inputs], axis=3)
+        x = ops.reshape(x, [batch, height, 2 * width, channels])
+        x = ops.concatenate([x, x], axis=2)
+        return ops.reshape(x, [batch, 2 * height, 2 * width, channels])
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height and 2 * height, width and 2 * width, channels)
 
 
 def normalization(norm: str, affine: bool, seed: int, name=None) -> keras.layers.Layer:

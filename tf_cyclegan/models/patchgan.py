@@ -31,7 +31,8 @@ def patchgan_discriminator(
         halvings: Convolutions of stride 2, the authors' `n_layers`; 3 makes it see 70x70 pixels.
         norm: "instance", or "batch" as in pix2pix.
         use_bias: Whether convolutions before a norm have a bias; without a choice they have one when
-            the norm has no offset, as in the authors' code.
+            the norm has no offset, as in the authors' code. Without one before an instance norm it
+            is the tutorial's network, padded as Keras does; all others are padded as the authors'.
 
     Returns:
         A model from images `[N, H, W, input_channels]` in [-1, 1] to logits
@@ -41,6 +42,7 @@ def patchgan_discriminator(
     seeds = seed_stream(seed)
     if use_bias is None:
         use_bias = norm == "instance" and not affine
+    is_tutorial = norm == "instance" and not use_bias  # the authors' instance norms follow a bias
 
     def conv(channels, **kwargs):
         init = normal_initializer(next(seeds))
@@ -50,10 +52,12 @@ def patchgan_discriminator(
         return normalization(norm, affine, next(seeds))
 
     def downsample(channels, apply_norm=True, use_bias=use_bias):
-        # At stride 2, kernel 4 and even sizes "same" pads one pixel a side, as PyTorch does.
-        halve = conv(channels, strides=2, padding="same", use_bias=use_bias)
+        # The authors pad one pixel a side; the tutorial's "same" does so at even sizes only.
+        padding = [] if is_tutorial else [layers.ZeroPadding2D()]
+        how = "same" if is_tutorial else "valid"
+        halve = conv(channels, strides=2, padding=how, use_bias=use_bias)
         norms = [normalise()] if apply_norm else []
-        return keras.Sequential([halve, *norms, layers.LeakyReLU(leaky_slope)])
+        return keras.Sequential([*padding, halve, *norms, layers.LeakyReLU(leaky_slope)])
 
     widths = [filters * min(2**level, 8) for level in range(halvings + 1)]
     inputs = keras.Input([None, None, input_channels], name="input_image")

@@ -3,7 +3,13 @@
 import keras
 from keras import layers
 
-from .layers import ReflectionPadding2D, normal_initializer, normalization, seed_stream
+from .layers import (
+    NearestUpsampling2D,
+    ReflectionPadding2D,
+    normal_initializer,
+    normalization,
+    seed_stream,
+)
 
 
 def resnet_generator(
@@ -82,7 +88,7 @@ def resnet_generator(
             # PyTorch's padding 1 and output_padding 1: the first row and column are cut off.
             x = layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(transposed(x))
         else:
-            x = layers.UpSampling2D(name=f"{name}_resize")(x)
+            x = NearestUpsampling2D(name=f"{name}_resize")(x)
             x = conv(x, channels, 3, name, padding="same", use_bias=use_bias)
         return norm_relu(x, name)
 

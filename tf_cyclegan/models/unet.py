@@ -3,7 +3,12 @@
 import keras
 from keras import layers
 
-from .layers import InstanceNormalization, normal_initializer, seed_stream
+from .layers import (
+    InstanceNormalization,
+    NearestUpsampling2D,
+    normal_initializer,
+    seed_stream,
+)
 
 
 def unet_generator(
@@ -49,7 +54,7 @@ def unet_generator(
         kwargs |= {"padding": "same", "kernel_initializer": init}
         if upsampling == "transpose":
             return [layers.Conv2DTranspose(channels, 4, strides=2, **kwargs)]
-        return [layers.UpSampling2D(), layers.Conv2D(channels, 3, **kwargs)]
+        return [NearestUpsampling2D(), layers.Conv2D(channels, 3, **kwargs)]
 
     def upsample(channels, dropout):
         dropouts = [layers.Dropout(0.5, seed=next(seeds))] if dropout else []
