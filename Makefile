@@ -1,11 +1,13 @@
 # make demo   installs, then trains on the embedded emoji (2 cores: 20 minutes at most)
 # make test   installs, then runs all tests
 # make lint   checks style
+# make fidelity   measures all numbers against the original and writes docs/fidelity.md
+# make fuzz   feeds 100,000 damaged files to the reader of PyTorch checkpoints
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint fidelity fuzz clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m tf_cyclegan.train --dataset emoji
@@ -18,6 +20,12 @@ test: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+fidelity: $(VENV)/.dev
+	$(BIN)/python -m tests.fidelity
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz_torch_checkpoint.py 100000
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -74,6 +74,10 @@ class CycleGAN:
             optimizer.build(network.trainable_variables)
             self._optimizers[name] = optimizer
             self.checkpoint_items |= {name: network, f"{name}_optimizer": optimizer}
+            # The states of dropout layers are variables that Keras leaves out of checkpoints.
+            weights = {id(weight) for weight in network.weights}
+            states = [v.value for v in network.variables if id(v) not in weights]
+            self.checkpoint_items[f"{name}_random_states"] = states
 
         self.pool_x = self.pool_y = None
         if config.pool_size:
