@@ -247,5 +247,9 @@ def test_what_is_no_extractor_is_told(pictures, tmp_path):
     grey = keras.Sequential([keras.Input([8, 8, 1]), keras.layers.Flatten()])
     with pytest.raises(UserError, match=r"takes \[None, 8, 8, 1\], not images"):
         measure.model_extractor(grey)
+    with pytest.raises(UserError, match="not built yet"):
+        measure.model_extractor(keras.Sequential([keras.layers.Flatten()]))
+    with pytest.raises(UserError, match="no images"):
+        measure.features_of(pictures[:0], measure.model_extractor(small_network()))
     with pytest.raises(UserError, match="image 2 of 3 are infinite or undefined"):
         measure.features_of(pictures[:3], lambda x: np.array([[1.0], [np.nan], [1.0]]))

@@ -60,12 +60,18 @@ def test_names_and_shapes_are_those_of_the_published_file(tensors):
     assert zlib.crc32("\n".join(shapes).encode()) == np.load(GOLDEN / "inception.npz")["shapes"]
 
 
+@pytest.fixture(scope="module")
+def loaded(weights):
+    return inception.load_inception(weights)
+
+
 @pytest.mark.parametrize("resize", ["legacy", "clean"])
-def test_the_features_are_pytorchs(weights, resize):
+def test_the_features_are_pytorchs(loaded, monkeypatch, resize):
+    monkeypatch.setattr(inception, "load_inception", {"weights.pth": loaded}.get)
     images = np.random.RandomState(0).randint(0, 256, [2, 17, 10, 3]).astype(np.uint8)
     images = images.repeat(20, 1).repeat(20, 2)
     expected = np.load(GOLDEN / "inception.npz")[resize]
-    features = inception.inception_extractor(weights, resize)(images)
+    features = inception.inception_extractor("weights.pth", resize)(images)
     assert features.shape == (2, 2048) and features.dtype == np.float32
     assert np.linalg.norm(features - expected) < 1e-4 * np.linalg.norm(expected)
     assert np.abs(features - expected).max() < 1e-4 * np.abs(expected).max()

@@ -69,6 +69,8 @@ def fetch_pretrained(name: str) -> Path:
 def fetch_file(name: str, urls: list[str], check: Callable[[bytes], object], then: str) -> Path:
     """Fetch a file of weights from the first source that has it, or find it in the cache.
 
+    Cache and mirror are those of `fetch_pretrained`.
+
     Args:
         name: What to call it in the sentences.
         urls: Where it is, the same last part in all; a mirror stands in for all of them.

@@ -30,7 +30,8 @@ def frechet_distance(mu1, sigma1, mu2, sigma2) -> float:
     # Tr (S1 S2)^(1/2) is the sum of the singular values of S1^(1/2) S2^(1/2). Unlike a root of the
     # product it needs no complex numbers, and rounding is not magnified by a last square root.
     overlap = np.linalg.svd(_root(sigma1) @ _root(sigma2), compute_uv=False).sum()
-    return float(np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * overlap)
+    squared = np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * overlap
+    return max(0.0, float(squared))  # rounding may go below
 
 
 def _root(sigma):
@@ -189,8 +190,12 @@ def features_of(images, extractor: Extractor, batch: int = 32) -> np.ndarray:
         float32 `[N, D]`.
 
     Raises:
-        UserError: A feature is not finite.
+        UserError: There are no images, or a feature is not finite.
     """
+    if not len(images):
+        raise UserError("there are no images to take features of")
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(f"images must be uint8 [N, H, W, 3]: {images.dtype} {images.shape}")
     starts = range(0, len(images), batch)
     found = [
         np.asarray(extractor(images[start : start + batch]), np.float32)
@@ -277,9 +282,12 @@ def model_extractor(model, resize: str = "legacy") -> Extractor:
 
 
 def _keras_call(model):
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+    inputs = getattr(model, "inputs", None)
+    if inputs is None:
+        raise UserError("the feature extractor is not built yet: call it on images once")
+    if len(inputs) != 1 or len(model.outputs) != 1:
         raise UserError("the feature extractor must have one input and one output")
-    return lambda images: model(images, training=False), model.inputs[0]
+    return lambda images: model(images, training=False), inputs[0]
 
 
 def _saved_call(model):
@@ -291,4 +299,5 @@ def _saved_call(model):
         raise UserError("the feature extractor must have one input and one output")
     (name, spec), (output,) = *inputs.items(), outputs
 
-    return lambda images: signature(**{name: images})[output], spec
+    # The signature alone would not keep the model's variables alive.
+    return lambda images: model.signatures["serving_default"](**{name: images})[output], spec
