@@ -299,5 +299,5 @@ def _saved_call(model):
         raise UserError("the feature extractor must have one input and one output")
     (name, spec), (output,) = *inputs.items(), outputs
 
-    # The signature alone would not keep the model's variables alive.
+    # Through the model, which holds the variables; a signature is not documented to.
     return lambda images: model.signatures["serving_default"](**{name: images})[output], spec
