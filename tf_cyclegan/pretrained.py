@@ -1,8 +1,9 @@
-"""The translators that the authors published, fetched from where they host them."""
+"""Published weights: the authors' translators, fetched once from where they host them."""
 
 import http.client
 import os
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from .errors import UserError
@@ -57,17 +58,40 @@ def fetch_pretrained(name: str) -> Path:
     """
     if name not in NAMES:
         raise UserError(f"--pretrained {name} is not among the published: {', '.join(NAMES)}")
+    return fetch_file(
+        name,
+        [f"{source}/{name}.pth" for source in SOURCES],
+        parse_checkpoint,
+        f"pass the file: python -m tf_cyclegan.convert {name}.pth --output {name}",
+    )
+
+
+def fetch_file(name: str, urls: list[str], check: Callable[[bytes], object], then: str) -> Path:
+    """Fetch a file of weights from the first source that has it, or find it in the cache.
+
+    Cache and mirror are those of `fetch_pretrained`.
+
+    Args:
+        name: What to call it in the sentences.
+        urls: Where it is, the same last part in all; a mirror stands in for all of them.
+        check: Raises CheckpointError if a content is not what was asked for.
+        then: What to do with a file that was downloaded by hand, for the sentence.
+
+    Raises:
+        UserError: No source has it.
+    """
+    file = urls[0].rsplit("/", 1)[1]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = cache / "tf_cyclegan" / f"{name}.pth"
+    path = cache / "tf_cyclegan" / file
     if path.is_file():
         return path
-    mirror = os.environ.get("TF_CYCLEGAN_PRETRAINED_URL")
-    urls = [f"{source.rstrip('/')}/{name}.pth" for source in ((mirror,) if mirror else SOURCES)]
+    if mirror := os.environ.get("TF_CYCLEGAN_PRETRAINED_URL"):
+        urls = [f"{mirror.rstrip('/')}/{file}"]
     tried = []
     for url in urls:
         try:
             content = _download(url, f"fetching {name}")
-            parse_checkpoint(content)
+            check(content)
         except (OSError, ValueError, http.client.HTTPException, CheckpointError) as error:
             tried.append(f"{url} ({_reason(error)})")
             continue
@@ -75,7 +99,7 @@ def fetch_pretrained(name: str) -> Path:
         return path
     raise UserError(
         f"cannot fetch {name}: tried {' and '.join(tried)}; download {urls[-1]} in a browser, then "
-        f"pass the file: python -m tf_cyclegan.convert {name}.pth --output {name}"
+        f"{then}"
     )
 
 

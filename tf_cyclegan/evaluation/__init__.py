@@ -1,0 +1,1 @@
+"""How good a translator is: the field's metrics."""
