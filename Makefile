@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 	@echo "  $(BIN)/python -m tf_cyclegan.translate --model runs/emoji --input PICTURE --output translated"
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

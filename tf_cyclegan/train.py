@@ -54,6 +54,7 @@ def train(config: Config) -> Path:
         if trainer.step:
             log(f"continuing at step {trainer.step}")
         trainer.run()
+    log("exporting the translators")
     for path in export_run(folder, folder / "saved_model"):
         log(f"wrote {path}")
     return folder

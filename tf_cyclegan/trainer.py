@@ -121,6 +121,7 @@ class Trainer:
         config, first, total = self.config, self.step, self.total_steps
         samples = self.data.test_images(SAMPLE_ROWS)
         speed = Speed(config.batch_size)
+        log("tracing the training step, so that the first takes a while")
         writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
         with (
             ProgressLine(total, "step", first) as line,
