@@ -156,7 +156,7 @@ class Config:
     @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of training images."""
-        return _parse_size("image-size", self.image_size)
+        return parse_size("image-size", self.image_size)
 
     @property
     def load_shape(self) -> tuple[int, int]:
@@ -164,7 +164,7 @@ class Config:
         if self.load_size is None:
             height, width = self.image_shape
             return (round(height * 286 / 256), round(width * 286 / 256))
-        return _parse_size("load-size", self.load_size)
+        return parse_size("load-size", self.load_size)
 
     @property
     def levels(self) -> int:
@@ -238,7 +238,8 @@ def _choices() -> dict[str, tuple[str, ...]]:
     }
 
 
-def _parse_size(option: str, size: int | str) -> tuple[int, int]:
+def parse_size(option: str, size: int | str) -> tuple[int, int]:
+    """Height and width from 256 or 256x192; `option` is what an error names."""
     try:
         sides = [int(side) for side in str(size).lower().split("x")]
         height, width = sides * 2 if len(sides) == 1 else sides
