@@ -116,7 +116,7 @@ def _numbers(direction: str, result: Mapping) -> str:
         f"<div class=numbers><table><caption>{HEADINGS[direction][0]} <small>{counts['real']} images "
         f"into a domain of {counts['target']}, {counts['pairs']} with their true translation"
         f"</small></caption>{''.join(rows)}</table>"
-        + (f"<ul class=reasons>Not measured:{reasons}</ul>" if reasons else "")
+        + (f"<div class=reasons>Not measured:<ul>{reasons}</ul></div>" if reasons else "")
         + "</div>"
     )
 
@@ -135,7 +135,7 @@ def _rows(name: str, value: Mapping, columns: Sequence[str]) -> list[str]:
             number = value.get(column)
             if isinstance(number, Mapping):
                 number = number[part]
-            cells.append(f"<td>{'-' if number is None else f'{number:.4g}'}</td>")
+            cells.append(f"<td>{'-' if number is None else f'{number:#.4g}'}</td>")
         cells += ["<td></td>"] * (2 - len(columns))
         rows.append(f"<tr><th scope=row>{escape(label)} {better}</th>{''.join(cells)}</tr>")
     return rows
@@ -222,11 +222,11 @@ def _card(
     ]
     values = "".join(
         f"<span>{escape(LABELS.get(name, name.replace('_', ' ').replace('l1', 'L1')))} "
-        f"{value:.3g}</span> "
+        f"{value:#.3g}</span> "
         for name, value in numbers.items()
         if name in ("l1", "ssim", "cycle_l1") and value is not None
     )
-    position = f"<b>#{rank + 1}</b> " if key else ""
+    position = f"<b>#{rank + 1} of {len(t.names)}</b> " if key else ""
     small = " small" if max(t.real.shape[1:3]) <= SMALL else ""
     name = escape(numbers["name"])
     return (
