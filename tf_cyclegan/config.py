@@ -79,6 +79,9 @@ class Config:
     adversarial_loss: Literal["bce", "lsgan"] = _setting(
         "bce", "objective", "cross-entropy, or least squares as in the paper"
     )
+    lambda_adversarial: float = _setting(
+        1.0, "objective", "weight of the adversarial loss; 0 trains no discriminators"
+    )
     lambda_cycle: float = _setting(10.0, "objective", "weight of the cycle consistency loss")
     cycle_terms: Literal["both", "forward", "backward"] = _setting(
         "both", "objective", "forward is F(G(x)) = x, backward is G(F(y)) = y"
@@ -132,6 +135,10 @@ class Config:
             raise UserError(f"--beta-1 is {self.beta_1}; it must be from 0 to below 1")
         if not 0 <= self.decay_start <= 1:
             raise UserError(f"--decay-start is {self.decay_start}; it is a share, from 0 to 1")
+        if not self.lambda_adversarial and not self.lambda_cycle:
+            raise UserError(
+                "--lambda-adversarial and --lambda-cycle are both 0, which leaves nothing to learn"
+            )
         self._check_sizes()
 
     def _check_sizes(self):
@@ -212,6 +219,7 @@ _LOWEST = {
     "unet_levels": 2,
     "discriminator_filters": 1,
     "leaky_slope": 0,
+    "lambda_adversarial": 0,
     "lambda_cycle": 0,
     "lambda_identity": 0,
     "pool_size": 0,
