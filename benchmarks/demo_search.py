@@ -20,7 +20,7 @@ from tf_cyclegan.cyclegan import CycleGAN
 from tf_cyclegan.data.decode import decode_resized
 from tf_cyclegan.data.pipeline import load_dataset
 from tf_cyclegan.data.sources import Domain
-from tf_cyclegan.metrics import sliced_wasserstein
+from tf_cyclegan.evaluation.distribution import sliced_wasserstein
 from tf_cyclegan.pictures import image_grid, png_bytes
 from tf_cyclegan.trainer import xla_pays
 from tf_cyclegan.translator import Translator, restore_generator

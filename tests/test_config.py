@@ -50,6 +50,7 @@ def test_the_u_net_halves_down_to_one_pixel(side, levels):
         ({"batch_size": 0}, ["--batch-size is 0", "at least 1"]),
         ({"lambda_cycle": -1.0}, ["--lambda-cycle", "at least 0"]),
         ({"lambda_cycle": math.inf}, ["--lambda-cycle"]),
+        ({"lambda_cycle": 0.0, "lambda_adversarial": 0.0}, ["both 0", "nothing to learn"]),
         ({"pool_size": -1}, ["--pool-size", "at least 0"]),
         ({"epochs": 0}, ["--epochs", "at least 1"]),
         ({"decay_start": 1.5}, ["--decay-start", "0 to 1"]),

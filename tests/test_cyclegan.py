@@ -54,6 +54,13 @@ def test_a_step_changes_all_four_networks_and_counts():
     assert set(terms) == {*TERMS, "discriminator_x", "discriminator_y"}
 
 
+def test_without_an_adversarial_loss_the_generators_learn_alone():
+    model = CycleGAN(dataclasses.replace(TINY, lambda_adversarial=0.0), 1)
+    before = weights(model)
+    model.train_step(*random_batch(0))
+    assert changed(before, weights(model)) == {"generator_g", "generator_f"}
+
+
 def test_the_terms_are_the_papers():
     # Each computed here from the networks of before the step, in NumPy.
     model = CycleGAN(TINY, 1)
@@ -84,6 +91,10 @@ def test_the_terms_are_the_papers():
         ({"cycle_terms": "forward"}, {"cycle_y"}),
         ({"cycle_terms": "backward"}, {"cycle_x"}),
         ({"lambda_cycle": 0.0}, {"cycle_x", "cycle_y", "identity_x", "identity_y"}),
+        (
+            {"lambda_adversarial": 0.0},
+            {"generator_g", "generator_f", "discriminator_x", "discriminator_y"},
+        ),
     ],
 )
 def test_terms_that_are_off_are_not_computed(settings, missing):
@@ -102,6 +113,7 @@ def test_terms_that_are_off_are_not_computed(settings, missing):
         {"discriminator_filters": 3},
         {"leaky_slope": 0.1},
         {"adversarial_loss": "bce"},
+        {"lambda_adversarial": 2.0},
         {"lambda_cycle": 5.0},
         {"cycle_terms": "forward"},
         {"lambda_identity": 1.0},

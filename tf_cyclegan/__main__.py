@@ -8,6 +8,8 @@ from .commands import run_command
 COMMANDS = {
     "train": "train a CycleGAN on two domains of images",
     "translate": "translate pictures with a trained model",
+    "evaluate": "judge a translator: numbers, pictures, a page to look at",
+    "ablate": "train variants of the objective and compare them in a table",
     "export": "write the translators of a run as SavedModel, .keras, ONNX or LiteRT",
     "convert": "turn a PyTorch checkpoint of the authors' code into a Keras model",
 }

@@ -79,6 +79,9 @@ class Config:
     adversarial_loss: Literal["bce", "lsgan"] = _setting(
         "bce", "objective", "cross-entropy, or least squares as in the paper"
     )
+    lambda_adversarial: float = _setting(
+        1.0, "objective", "weight of the adversarial loss; 0 trains no discriminators"
+    )
     lambda_cycle: float = _setting(10.0, "objective", "weight of the cycle consistency loss")
     cycle_terms: Literal["both", "forward", "backward"] = _setting(
         "both", "objective", "forward is F(G(x)) = x, backward is G(F(y)) = y"
@@ -132,6 +135,10 @@ class Config:
             raise UserError(f"--beta-1 is {self.beta_1}; it must be from 0 to below 1")
         if not 0 <= self.decay_start <= 1:
             raise UserError(f"--decay-start is {self.decay_start}; it is a share, from 0 to 1")
+        if not self.lambda_adversarial and not self.lambda_cycle:
+            raise UserError(
+                "--lambda-adversarial and --lambda-cycle are both 0, which leaves nothing to learn"
+            )
         self._check_sizes()
 
     def _check_sizes(self):
@@ -156,7 +163,7 @@ class Config:
     @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of training images."""
-        return _parse_size("image-size", self.image_size)
+        return parse_size("image-size", self.image_size)
 
     @property
     def load_shape(self) -> tuple[int, int]:
@@ -164,7 +171,7 @@ class Config:
         if self.load_size is None:
             height, width = self.image_shape
             return (round(height * 286 / 256), round(width * 286 / 256))
-        return _parse_size("load-size", self.load_size)
+        return parse_size("load-size", self.load_size)
 
     @property
     def levels(self) -> int:
@@ -212,6 +219,7 @@ _LOWEST = {
     "unet_levels": 2,
     "discriminator_filters": 1,
     "leaky_slope": 0,
+    "lambda_adversarial": 0,
     "lambda_cycle": 0,
     "lambda_identity": 0,
     "pool_size": 0,
@@ -238,7 +246,8 @@ def _choices() -> dict[str, tuple[str, ...]]:
     }
 
 
-def _parse_size(option: str, size: int | str) -> tuple[int, int]:
+def parse_size(option: str, size: int | str) -> tuple[int, int]:
+    """Height and width from 256 or 256x192; `option` is what an error names."""
     try:
         sides = [int(side) for side in str(size).lower().split("x")]
         height, width = sides * 2 if len(sides) == 1 else sides

@@ -112,7 +112,8 @@ class CycleGAN:
 
         Returns:
             The terms that `train_step` returns, and for the name of every network the gradients of
-            its objective, in the order of its `trainable_variables`.
+            its objective, in the order of its `trainable_variables`. Without an adversarial loss the
+            discriminators have none.
         """
         config = self.config
         adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
@@ -125,12 +126,14 @@ class CycleGAN:
             fake_y = self.generator_g(real_x, training=True)
             fake_x = self.generator_f(real_y, training=True)
 
-            terms["generator_g"] = losses.generator_adversarial(
-                adversarial_loss, self.discriminator_y(fake_y, training=True)
-            )
-            terms["generator_f"] = losses.generator_adversarial(
-                adversarial_loss, self.discriminator_x(fake_x, training=True)
-            )
+            if config.lambda_adversarial:
+                terms["generator_g"] = losses.generator_adversarial(
+                    adversarial_loss, self.discriminator_y(fake_y, training=True)
+                )
+                terms["generator_f"] = losses.generator_adversarial(
+                    adversarial_loss, self.discriminator_x(fake_x, training=True)
+                )
+                weights["generator_g"] = weights["generator_f"] = config.lambda_adversarial
             if config.lambda_cycle and config.cycle_terms != "backward":
                 cycled_x = self.generator_f(fake_y, training=True)
                 terms["cycle_x"] = losses.l1(real_x, cycled_x)
@@ -147,9 +150,11 @@ class CycleGAN:
                 weights["identity_x"] = weights["identity_y"] = lambda_identity
 
             terms = {name: tf.reduce_mean(term) for name, term in terms.items()}
-            generator_loss = tf.add_n([weights.get(name, 1.0) * terms[name] for name in terms])
+            generator_loss = tf.add_n([weights[name] * terms[name] for name in terms])
 
         gradients = self._gradients(tape, generator_loss, "generator_g", "generator_f")
+        if not config.lambda_adversarial:
+            return terms, gradients
 
         fake_x, fake_y = self._from_pools(fake_x, fake_y)
         with tf.GradientTape() as tape:

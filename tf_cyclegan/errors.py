@@ -8,3 +8,7 @@ class UserError(Exception):
     commands print it on stderr and end with exit code 2; every other exception is a bug and keeps
     its traceback.
     """
+
+
+class NotMeasurable(UserError):
+    """A metric has no value for these images: too few, too small; the message says why."""

@@ -63,30 +63,40 @@ def loss_curves(metrics: Sequence[Mapping[str, float]], path: Path) -> None:
     """Plot every loss over the steps, raw in the background and smoothed in front."""
     from matplotlib.figure import Figure
 
-    steps = np.array([line["step"] for line in metrics])
+    groups = loss_groups(metrics)
+    figure = Figure(figsize=(10, 3.5 * len(groups)), layout="constrained")
+    for axes, (title, members) in zip(
+        figure.subplots(len(groups), squeeze=False)[:, 0], groups.items(), strict=True
+    ):
+        plot_losses(axes, metrics, title, members)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    write_file(path, buffer.getvalue())
+
+
+def loss_groups(metrics: Sequence[Mapping[str, float]]) -> dict[str, list[str]]:
+    """The names of the losses that belong on one pair of axes, by title."""
     names = [name for name in metrics[-1] if name != "step"]
     groups = {
         "adversarial": [name for name in names if name.startswith(("generator", "discriminator"))],
         "cycle and identity": [name for name in names if name.startswith(("cycle", "identity"))],
     }
-    groups = {title: members for title, members in groups.items() if members}
-    figure = Figure(figsize=(10, 3.5 * len(groups)), layout="constrained")
-    for axes, (title, members) in zip(
-        figure.subplots(len(groups), squeeze=False)[:, 0], groups.items(), strict=True
-    ):
-        for name in members:
-            values = np.array([line[name] for line in metrics])
-            smooth = max(1, len(values) // 50)
-            (line,) = axes.plot(steps, values, alpha=0.2, linewidth=0.8)
-            means = np.convolve(values, np.ones(smooth) / smooth, mode="valid")
-            centre = steps[(smooth - 1) // 2 :][: len(means)]
-            axes.plot(centre, means, color=line.get_color(), label=name)
-        axes.set(title=title, xlabel="step", ylabel="loss")
-        axes.grid(alpha=0.3)
-        axes.legend(loc="upper right", fontsize="small")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    write_file(path, buffer.getvalue())
+    return {title: members for title, members in groups.items() if members}
+
+
+def plot_losses(axes, metrics: Sequence[Mapping[str, float]], title: str, names: list[str]) -> None:
+    """Plot some losses on matplotlib axes."""
+    steps = np.array([line["step"] for line in metrics])
+    for name in names:
+        values = np.array([line[name] for line in metrics])
+        smooth = max(1, len(values) // 50)
+        (line,) = axes.plot(steps, values, alpha=0.2, linewidth=0.8)
+        means = np.convolve(values, np.ones(smooth) / smooth, mode="valid")
+        centre = steps[(smooth - 1) // 2 :][: len(means)]
+        axes.plot(centre, means, color=line.get_color(), label=name)
+    axes.set(title=title, xlabel="step", ylabel="loss")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper right", fontsize="small")
 
 
 def _enlarged(images: np.ndarray) -> np.ndarray:

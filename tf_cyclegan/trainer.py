@@ -81,7 +81,9 @@ class Trainer:
             self._begin()
         self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []  # losses not looked at yet
         self._losses: dict[str, float] = {}  # the newest looked at
-        self._train_step = tf.function(method.train_step, jit_compile=xla_pays(config), autograph=False)
+        self._train_step = tf.function(
+            method.train_step, jit_compile=xla_pays(config), autograph=False
+        )
         self._translate = tf.function(method.translate, autograph=False)
 
     @property

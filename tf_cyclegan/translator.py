@@ -130,13 +130,23 @@ def restore_generator(folder: Path, direction: str) -> tuple[keras.Model, Config
     Raises:
         UserError: The folder holds no run, or none with a checkpoint.
     """
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} is not the folder of a run: it has no config.json")
-    checkpoint = tf.train.latest_checkpoint(str(folder / "checkpoints"))
-    if checkpoint is None:
-        raise UserError(f"{folder} has no checkpoint yet: train it first, or wait for the first")
+    checkpoint = newest_checkpoint(folder)
     config = Config.from_json(folder / "config.json")
     generator = build_generator(config, config.seed)
     restored = tf.train.Checkpoint(**{DIRECTIONS[direction]: generator}).restore(checkpoint)
     restored.assert_existing_objects_matched().expect_partial()
     return generator, config
+
+
+def newest_checkpoint(folder: Path) -> str:
+    """The path of a run's newest checkpoint, which ends in its step: ".../ckpt-250".
+
+    Raises:
+        UserError: The folder holds no run, or none with a checkpoint.
+    """
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} is not the folder of a run: it has no config.json")
+    checkpoint = tf.train.latest_checkpoint(str(folder / "checkpoints"))
+    if checkpoint is None:
+        raise UserError(f"{folder} has no checkpoint yet: train it first, or wait for the first")
+    return checkpoint

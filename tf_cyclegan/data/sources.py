@@ -75,12 +75,14 @@ def _open_folder(root: Path) -> dict[str, Domain]:
     domains = {}
     for split in SPLITS:
         if (root / split).is_dir():
-            paths = sorted(path for path in (root / split).rglob("*") if _is_image(path))
-            domains[split] = _folder_domain(paths)
+            domains[split] = open_image_folder(root / split)
     return domains
 
 
-def _folder_domain(paths: Sequence[Path]) -> Domain:
+def open_image_folder(folder: Path) -> Domain:
+    """The images in a folder and the folders in it, sorted by path."""
+    paths = sorted(path for path in folder.rglob("*") if _is_image(path))
+
     def read(index: int) -> bytes:
         try:
             return paths[index].read_bytes()

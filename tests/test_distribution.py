@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tf_cyclegan.metrics import _laplacian_pyramid, sliced_wasserstein
+from tf_cyclegan.errors import NotMeasurable
+from tf_cyclegan.evaluation.distribution import _laplacian_pyramid, sliced_wasserstein
 
 
 def pictures(count, seed=0, noise=0.0):
@@ -30,6 +31,22 @@ def test_the_pyramid_loses_nothing():
     np.testing.assert_allclose(detail + enlarged, image, atol=1e-3)
 
 
+def test_the_larger_set_is_thinned_evenly():
+    few, many = pictures(4), pictures(9, seed=1)
+    expected = sliced_wasserstein(few, many[[0, 2, 4, 6]])
+    assert sliced_wasserstein(few, many) == expected
+
+
+def test_images_without_contrast_have_a_distance():
+    assert (
+        sliced_wasserstein(np.zeros([2, 16, 16, 3], np.uint8), pictures(2)[:, :16, :16])["mean"] > 0
+    )
+
+
 def test_the_sets_must_fit():
     with pytest.raises(ValueError, match="one shape"):
-        sliced_wasserstein(pictures(3), pictures(4))
+        sliced_wasserstein(pictures(3), pictures(3)[:, :16])
+    with pytest.raises(NotMeasurable, match="at least 2 images"):
+        sliced_wasserstein(pictures(3), pictures(1))
+    with pytest.raises(NotMeasurable, match="at least 7 pixels"):
+        sliced_wasserstein(pictures(3)[:, :6], pictures(3)[:, :6])

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..errors import NotMeasurable
+
 NEIGHBOURHOOD = 7  # pixels a side of a patch
 PATCHES = 128  # of each image and level
 PROJECTIONS = 512
@@ -16,18 +18,34 @@ def sliced_wasserstein(images, others, seed=0) -> dict[str, float]:
     Karras, Aila, Laine, Lehtinen 2018, https://arxiv.org/abs/1710.10196, section 5: 7x7 patches from
     a Laplacian pyramid down to 16 pixels, normalised by the mean and standard deviation of each
     colour channel, compared along random directions. Lower is better; it is zero only for sets with
-    the same patches. Comparable only at the same image size and number of images.
+    the same patches. Comparable only at the same image size and number of images. Where one set is
+    larger, as many of its images as the other has are taken from it, spread evenly.
 
     Args:
         images: uint8 `[N, H, W, 3]`.
-        others: The same number of images of the same size.
+        others: uint8 `[M, H, W, 3]`.
         seed: Of the patches' places and the directions.
 
     Returns:
         The distance times 1000 by level, as "64x64", and their mean as "mean".
+
+    Raises:
+        NotMeasurable: The images are smaller than a patch, or a set has fewer than two.
     """
-    if images.shape != others.shape:
-        raise ValueError(f"sets of images must have one shape, got {images.shape}, {others.shape}")
+    if images.shape[1:] != others.shape[1:]:
+        raise ValueError(f"images must have one shape, got {images.shape[1:]}, {others.shape[1:]}")
+    count = min(len(images), len(others))
+    if count < 2:
+        raise NotMeasurable(
+            "the sliced Wasserstein distance compares sets of at least 2 images, these have "
+            f"{len(images)} and {len(others)}"
+        )
+    if min(images.shape[1:3]) < NEIGHBOURHOOD:
+        raise NotMeasurable(
+            f"the sliced Wasserstein distance needs images of at least {NEIGHBOURHOOD} pixels a "
+            f"side, these are {images.shape[1]}x{images.shape[2]}"
+        )
+    images, others = (x[np.arange(count) * len(x) // count] for x in (images, others))
     rng = np.random.default_rng(seed)
     distances = {}
     pyramids = [_laplacian_pyramid(x.astype(np.float32)) for x in (images, others)]
@@ -75,4 +93,5 @@ def _patches(images, rng):
 
 def _normalised(patches):
     mean, std = patches.mean(axis=(0, 1, 2)), patches.std(axis=(0, 1, 2))
+    std = np.where(std > 0, std, 1)  # a channel without variation stays at zero
     return ((patches - mean) / std).reshape(len(patches), -1)

@@ -1,0 +1,209 @@
+"""Judge a translator: `python -m tf_cyclegan.evaluate --run runs/emoji`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from .commands import import_tensorflow, parse, run_command
+from .config import Config, parse_size
+from .errors import UserError
+from .progress import log
+
+
+@dataclass(frozen=True)
+class Options:
+    """Judge the translators of a run on its test images, or any one translator on two folders."""
+
+    run: Path | None = None
+    """folder of a run: its newest checkpoint is judged, both ways and there and back"""
+    model: Path | None = None
+    """a SavedModel instead, judged on --input and --target"""
+    input: Path | None = None
+    """folder of images for --model to translate"""
+    target: Path | None = None
+    """folder of real images that the translated ones should be like"""
+    output: Path | None = None
+    """folder to write (default: RUN/evaluation, or ./evaluation for --model)"""
+    direction: Literal["both", "x_to_y", "y_to_x"] = "both"
+    """which translators of a run to judge"""
+    dataset: str | None = None
+    """judge a run on another data set than its own; its test images, or else all"""
+    data_dir: str | None = None
+    """where TFDS keeps prepared data sets (default: as the run)"""
+    image_size: str | None = None
+    """pixels a side, or HEIGHTxWIDTH, to scale to for --model (default: the images' own)"""
+    pairs: Literal["names", "order", "none"] = "names"
+    """which images of the two domains are true pairs: those of the same name, or in their order"""
+    skip_unreadable: bool = False
+    """leave out images that cannot be read, instead of stopping"""
+    labels: Literal["x", "y"] | None = None
+    """which domain (--input is x) holds label maps, for segmentation scores"""
+    palette: str = "cityscapes"
+    """colours of the label maps: cityscapes, or a .json file of {"class": [red, green, blue]}"""
+    segmenter: Path | None = None
+    """a SavedModel from photographs to labels, to judge photographs made of label maps"""
+
+
+def distribution_metrics(options: Options) -> Mapping:
+    """The distances between sets of images to measure, by name; see `judge.DistributionMetric`.
+
+    Each is called as metric(real, translated), uint8 `[M, H, W, 3]` and `[N, H, W, 3]`, returns
+    {name: number}, and raises NotMeasurable where these images have no such number.
+    """
+    from .evaluation.distribution import sliced_wasserstein
+
+    return {"sliced_wasserstein": sliced_wasserstein}
+
+
+def evaluate(options: Options) -> Path:
+    """Translate, measure, and write metrics.json, the pictures and index.html.
+
+    Returns:
+        The folder written.
+
+    Raises:
+        UserError: The run, the model, the images or the options do not allow it.
+    """
+    from .evaluation.judge import LabelMaps, judge
+    from .evaluation.segmentation import load_segmenter, read_palette
+    from .evaluation.write import check_output, write_evaluation
+
+    _check(options)
+    output = options.output or (options.run or Path()) / "evaluation"
+    check_output(output)
+    metrics = distribution_metrics(options)
+    palette = read_palette(options.palette)
+    segmenter = load_segmenter(options.segmenter) if options.segmenter else None
+    directions, about, label_maps = _run(options) if options.run else _model(options)
+    results = {}
+    for direction, translations in directions.items():
+        maps = None
+        if options.labels:
+            of_target = direction.endswith(options.labels)
+            maps = LabelMaps(palette, label_maps, segmenter, of_target)
+        results[direction] = judge(translations, metrics, maps, f"measuring {direction}")
+    write_evaluation(output, about, results, directions, options.run)
+    return output
+
+
+def _check(options: Options):
+    if (options.run is None) == (options.model is None):
+        raise UserError("give either --run, or --model with --input and --target")
+    if options.model and not (options.input and options.target):
+        raise UserError("--model needs --input and --target, two folders of images")
+    only_for_run = {"dataset": options.dataset, "data-dir": options.data_dir}
+    only_for_model = {
+        "input": options.input,
+        "target": options.target,
+        "image-size": options.image_size,
+    }
+    for name, value in (only_for_model if options.run else only_for_run).items():
+        if value is not None:
+            raise UserError(f"--{name} does not go with --{'run' if options.run else 'model'}")
+    if options.segmenter and not options.labels:
+        raise UserError("--segmenter needs --labels, the domain of the label maps: x or y")
+
+
+def _run(options: Options):
+    """Translate with a run: its directions, what metrics.json says about it, its label maps."""
+    from .data.sources import open_source
+    from .evaluation.translations import read_images, translate_run
+    from .translator import newest_checkpoint
+
+    checkpoint = newest_checkpoint(options.run)
+    config = Config.from_json(options.run / "config.json")
+    dataset = options.dataset or config.dataset
+    domains = open_source(dataset, options.data_dir or config.data_dir)
+    splits = {}
+    for letter, name in (("A", "x"), ("B", "y")):
+        splits[name] = f"test{letter}" if f"test{letter}" in domains else f"train{letter}"
+        if splits[name].startswith("train"):
+            log(f"{dataset} has no test{letter}: judging on the training images of {name}")
+    read = partial(
+        read_images,
+        shape=config.image_shape,
+        skip_unreadable=options.skip_unreadable or config.skip_unreadable,
+    )
+    x, y = (read(domains[splits[name]], method=config.resize_method) for name in "xy")
+    maps = options.labels and read(domains[splits[options.labels]], method="nearest").images
+    names = ["x_to_y", "y_to_x"] if options.direction == "both" else [options.direction]
+    about = {
+        "run": str(options.run),
+        "step": int(checkpoint.rsplit("-", 1)[1]),
+        "dataset": dataset,
+        "splits": splits,
+        "image_size": list(config.image_shape),
+        "resize_method": config.resize_method,
+    }
+    return translate_run(options.run, x, y, names, options.pairs), about, maps
+
+
+def _model(options: Options):
+    """Translate with a SavedModel: as `_run`, the one direction named x_to_y."""
+    from .data.sources import open_image_folder
+    from .evaluation.translations import common_shape, read_images, translate_set
+    from .translate import load_translator
+
+    translate = load_translator(
+        options.model, None if options.direction == "both" else options.direction
+    )
+    domains = {}
+    for name in ("input", "target"):
+        folder = getattr(options, name)
+        if not folder.is_dir():
+            raise UserError(f"--{name}: there is no folder {folder}")
+        domains[name] = open_image_folder(folder)
+        if not len(domains[name]):
+            raise UserError(f"--{name}: {folder} holds no image")
+    if options.image_size:
+        shape = parse_size("image-size", options.image_size)
+    else:
+        shape = common_shape(domains.values())
+    read = partial(read_images, shape=shape, skip_unreadable=options.skip_unreadable)
+    x, y = (read(domain, method="bicubic") for domain in domains.values())
+    label_domain = {"x": "input", "y": "target"}.get(options.labels)
+    maps = label_domain and read(domains[label_domain], method="nearest").images
+    about = {
+        "model": str(options.model),
+        "input": str(options.input),
+        "target": str(options.target),
+        "image_size": list(shape),
+        "resize_method": "bicubic",
+    }
+    return {"x_to_y": translate_set(translate, x, y, options.pairs)}, about, maps
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command: `python -m tf_cyclegan.evaluate`."""
+    options = parse(Options, arguments, "evaluate")
+    _check(options)
+    import_tensorflow()
+    folder = evaluate(options)
+    results = json.loads((folder / "metrics.json").read_text())["directions"]
+    for direction, result in results.items():
+        log(f"{direction}: {_summary(result)}")
+    log(f"wrote {folder / 'metrics.json'} and {folder / 'index.html'}")
+
+
+def _summary(result: dict) -> str:
+    """The headline numbers on a line."""
+    parts = []
+    for name, columns in result["distribution"].items():
+        if columns["translated"]:
+            key, number = list(columns["translated"].items())[-1]
+            untranslated = columns["untranslated"][key]
+            parts.append(f"{name} {number:.2f} ({untranslated:.2f} untranslated)")
+    for name, columns in result.get("paired", {}).items():
+        if columns["translated"] is not None:
+            parts.append(f"{name} {columns['translated']:.4f}")
+    for name, number in result.get("cycle", {}).items():
+        if number is not None:
+            parts.append(f"cycle {name} {number:.4f}")
+    return ", ".join(parts)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,191 @@
+"""The test images of both domains, which belong together, and what generators make of them."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from ..data.decode import UnreadableImage, decode_image
+from ..data.pipeline import ScaledImages, normalise
+from ..data.sources import SPLITS, Domain
+from ..errors import UserError
+from ..pictures import to_uint8
+from ..progress import progress
+from ..translator import restore_generator
+
+Pairs = Literal["names", "order", "none"]
+
+BATCH = 16
+NO_PAIR = -1
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """All images of a domain.
+
+    Attributes:
+        names: One an image, none twice: file names without what all have in common.
+        images: uint8 `[N, H, W, 3]`.
+    """
+
+    names: Sequence[str]
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class Translations:
+    """One direction: images, what they became, and what is known about what they should be.
+
+    Attributes:
+        names: Of the N images.
+        real: uint8 `[N, H, W, 3]`.
+        translated: The same images in the other domain.
+        target: uint8 `[M, H, W, 3]`, the test set of the other domain.
+        truth: int `[N]`, the place in `target` of the image that each should become, or `NO_PAIR`.
+        cycled: The translated images translated back, or None.
+    """
+
+    names: Sequence[str]
+    real: np.ndarray
+    translated: np.ndarray
+    target: np.ndarray
+    truth: np.ndarray
+    cycled: np.ndarray | None = None
+
+    @property
+    def paired(self) -> np.ndarray:
+        """Places of the images whose truth is known."""
+        return np.flatnonzero(self.truth != NO_PAIR)
+
+
+def read_images(
+    domain: Domain, shape: tuple[int, int], method: str, skip_unreadable: bool = False
+) -> ImageSet:
+    """Read all images of a domain, scaled to one size.
+
+    Raises:
+        UserError: Images cannot be read (the first is named) and are not to be skipped.
+    """
+    scaled = ScaledImages(domain, shape, method, skip_unreadable)
+    return ImageSet(short_names(scaled.names), np.stack([scaled[i] for i in range(len(scaled))]))
+
+
+def common_shape(domains: Sequence[Domain]) -> tuple[int, int]:
+    """The height and width that all images have.
+
+    Raises:
+        UserError: They differ, or an image cannot be read.
+    """
+    places = [(domain, i) for domain in domains for i in range(len(domain))]
+    sizes = {}
+    for domain, i in progress(places, len(places), "looking at sizes"):
+        try:
+            size = decode_image(domain.read(i)).size
+        except UnreadableImage as error:
+            raise UserError(f"{domain.names[i]} cannot be read ({error}); remove it") from error
+        sizes.setdefault(size, domain.names[i])
+    if len(sizes) > 1:
+        (one, first), (other, second), *_ = sizes.items()
+        raise UserError(
+            f"the images have different sizes, {first} {one[1]}x{one[0]} and {second} "
+            f"{other[1]}x{other[0]}; pass --image-size to scale all to one"
+        )
+    ((width, height),) = sizes
+    return height, width
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Names for the images of a domain that may be used as file names in a folder.
+
+    What follows the split's folder, or else the folder of all, without suffixes where no two differ
+    only in those.
+    """
+    parts = [PurePath(path.replace("\\", "/")).parts for path in paths]
+    shared = 0
+    while all(len(p) > shared + 1 and p[shared] == parts[0][shared] for p in parts):
+        shared += 1
+    names = []
+    for path in parts:
+        split = max((i + 1 for i, part in enumerate(path[:-1]) if part in SPLITS), default=shared)
+        # TFDS names its images "cycle_gan/facades testA[3]".
+        name = re.sub(r"(\w+)\[(\d+)\]$", r"\1_\2", path[-1])
+        names.append("/".join([*path[split:-1], name.split()[-1] if name != path[-1] else name]))
+    stems = [re.sub(r"\.\w+$", "", name) for name in names]
+    twice = {stem for stem, count in Counter(stems).items() if count > 1}
+    return [name if stem in twice else stem for name, stem in zip(names, stems, strict=True)]
+
+
+def find_pairs(names: Sequence[str], others: Sequence[str], by: Pairs) -> np.ndarray:
+    """Which image of the other domain is the true translation of each.
+
+    Args:
+        names: Of one domain.
+        others: Of the other domain.
+        by: "names": the one of the same name, where a last _A and _B do not count, as in the
+            authors' data sets; "order": the one in the same place; "none".
+
+    Returns:
+        int `[len(names)]`, places in `others`, or `NO_PAIR`.
+
+    Raises:
+        UserError: They are paired by order and not as many.
+    """
+    if by == "none":
+        return np.full(len(names), NO_PAIR)
+    if by == "order":
+        if len(names) != len(others):
+            raise UserError(
+                f"--pairs order needs as many images in both domains, these have {len(names)} and "
+                f"{len(others)}"
+            )
+        return np.arange(len(names))
+    places = {re.sub("_[AB]$", "", name): place for place, name in enumerate(others)}
+    return np.array([places.get(re.sub("_[AB]$", "", name), NO_PAIR) for name in names])
+
+
+def translate_run(
+    folder: Path, x: ImageSet, y: ImageSet, directions: Sequence[str], pairs: Pairs
+) -> dict[str, Translations]:
+    """Translate both test sets with the newest checkpoint of a run, and back.
+
+    Raises:
+        UserError: The folder holds no run, or none with a checkpoint.
+    """
+    generator_g, generator_f = (restore_generator(folder, d)[0] for d in ("x_to_y", "y_to_x"))
+    ways = {"x_to_y": (x, y, generator_g, generator_f), "y_to_x": (y, x, generator_f, generator_g)}
+    results = {}
+    for direction in directions:
+        source, target, there, back = ways[direction]
+
+        @tf.function(reduce_retracing=True, autograph=False)
+        def there_and_back(images, there=there, back=back):
+            # Not by way of 256 levels: a generator can hide what it needs for the way back in less.
+            translated = there(normalise(images), training=False)
+            return translated, back(translated, training=False)
+
+        parts = _in_batches(there_and_back, source.images, f"translating {direction}")
+        translated, cycled = (np.concatenate([to_uint8(p[i]) for p in parts]) for i in (0, 1))
+        truth = find_pairs(source.names, target.names, pairs)
+        results[direction] = Translations(
+            source.names, source.images, translated, target.images, truth, cycled
+        )
+    return results
+
+
+def translate_set(
+    translate: Callable[[np.ndarray], np.ndarray], source: ImageSet, target: ImageSet, pairs: Pairs
+) -> Translations:
+    """Translate images with a function from uint8 images to uint8 images."""
+    translated = np.concatenate(_in_batches(translate, source.images, "translating"))
+    truth = find_pairs(source.names, target.names, pairs)
+    return Translations(source.names, source.images, translated, target.images, truth)
+
+
+def _in_batches(function, images, what):
+    starts = range(0, len(images), BATCH)
+    return [function(images[i : i + BATCH]) for i in progress(starts, len(starts), what)]

@@ -1,0 +1,65 @@
+"""The folder of an evaluation: metrics.json, all pictures, and a page to look at."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+
+from ..errors import UserError
+from ..files import writing
+from ..pictures import png_bytes
+from ..progress import progress
+from ..trainer import read_metrics
+from .page import evaluation_page
+from .translations import Translations
+
+
+def check_output(folder: Path) -> None:
+    """See that an evaluation may be written to `folder`, where an older one is replaced.
+
+    Raises:
+        UserError: It holds something else.
+    """
+    is_ours = (folder / "metrics.json").is_file() and (folder / "index.html").is_file()
+    if folder.exists() and not is_ours and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} exists and is no evaluation; choose another --output")
+
+
+def write_evaluation(
+    folder: Path,
+    about: Mapping,
+    results: Mapping[str, Mapping],
+    directions: Mapping[str, Translations],
+    run: Path | None = None,
+) -> None:
+    """Write an evaluation whole or not at all.
+
+    Args:
+        folder: Gets metrics.json, index.html, the translated pictures as x_to_y/NAME.png and, where
+            there are any, the cycled ones as x_to_y_cycled/NAME.png.
+        about: What was judged, on what.
+        results: What `judge` returned, by direction.
+        directions: The pictures, by direction.
+        run: Folder of the run whose losses the page shows.
+
+    Raises:
+        UserError: The disk is full or read-only.
+    """
+    losses = read_metrics(run) if run else []
+    page = evaluation_page(about, results, directions, losses)
+    content = json.dumps(dict(about) | {"directions": results}, indent=2, allow_nan=False)
+    pictures = []
+    for direction, translations in directions.items():
+        sets = {direction: translations.translated, f"{direction}_cycled": translations.cycled}
+        for name, images in sets.items():
+            if images is not None:
+                pictures += [(name, *one) for one in zip(translations.names, images, strict=True)]
+    with writing(folder) as beside:
+        beside.mkdir()
+        (beside / "metrics.json").write_text(content + "\n")
+        (beside / "index.html").write_text(page, encoding="utf-8")
+        for subfolder, name, image in progress(pictures, len(pictures), "writing pictures"):
+            path = beside / subfolder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png_bytes(Image.fromarray(image)))
