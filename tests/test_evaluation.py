@@ -301,3 +301,21 @@ def test_mistakes(run_folder, unchanging, data, tmp_path, command, monkeypatch, 
     code, errors = command(evaluate.main, *options.format(**places).split())
     assert code == 2 and "Traceback" not in errors
     assert words.format(**places) in re.sub(r"\s+", " ", errors)
+
+
+def test_distances_of_features_are_measured_on_any_network(run_folder, tmp_path, command):
+    images = keras.Input([None, None, 3])
+    x = keras.layers.Conv2D(2, 3)(images)
+    extractor = keras.Model(images, keras.layers.GlobalAveragePooling2D()(x))
+    extractor.save(tmp_path / "extractor.keras")
+    options = ("--run", run_folder, "--output", tmp_path / "out")
+    code, errors = command(evaluate.main, *options, "--features", tmp_path / "extractor.keras")
+    assert code == 0, errors
+    result = json.loads((tmp_path / "out" / "metrics.json").read_text())["directions"]["x_to_y"]
+    for column in ("translated", "untranslated"):
+        assert result["distribution"]["fid"][column]["fid"] > 0
+        assert set(result["distribution"]["kid"][column]) == {"mean", "std"}
+        assert 0 <= result["distribution"]["precision_recall"][column]["recall"] <= 1
+
+    code, errors = command(evaluate.main, *options, "--features", tmp_path / "missing.keras")
+    assert code == 2 and "there is no feature extractor" in errors

@@ -13,7 +13,9 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_table_of_settings_is_up_to_date():
     check = [sys.executable, "tools/settings_table.py", "--check"]
-    result = subprocess.run(check, cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True)
+    result = subprocess.run(
+        check, cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr
 
 

@@ -37,6 +37,11 @@ class Options:
     """pixels a side, or HEIGHTxWIDTH, to scale to for --model (default: the images' own)"""
     pairs: Literal["names", "order", "none"] = "names"
     """which images of the two domains are true pairs: those of the same name, or in their order"""
+    features: str | None = None
+    """measure FID, KID, precision and recall too, on the features of: inception (fetched once), its
+    weights by path, a .keras model or a SavedModel"""
+    feature_resize: Literal["legacy", "clean"] = "legacy"
+    """how images are scaled for Inception: as the first FID code did, or antialiased (clean-fid)"""
     skip_unreadable: bool = False
     """leave out images that cannot be read, instead of stopping"""
     labels: Literal["x", "y"] | None = None
@@ -55,7 +60,12 @@ def distribution_metrics(options: Options) -> Mapping:
     """
     from .evaluation.distribution import sliced_wasserstein
 
-    return {"sliced_wasserstein": sliced_wasserstein}
+    metrics = {"sliced_wasserstein": sliced_wasserstein}
+    if options.features:
+        from .evaluation.features import feature_metrics, load_extractor
+
+        metrics |= feature_metrics(load_extractor(options.features, options.feature_resize))
+    return metrics
 
 
 def evaluate(options: Options) -> Path:

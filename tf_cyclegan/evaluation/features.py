@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..errors import UserError
+from ..errors import NotMeasurable, UserError
 from ..progress import progress
 from .inception import choose_resize, inception_extractor
 
@@ -59,7 +59,7 @@ def fid(features, others, few: bool = False) -> float:
     needed = 2 if few else dimensions + 1
     if fewest < needed:
         how_on = "" if few else "; KID has no such bias and takes fewer"
-        raise UserError(
+        raise NotMeasurable(
             f"FID of {dimensions} features needs {needed} images or more in each set, for its "
             f"covariances have no full rank below: one set has {fewest}{how_on}"
         )
@@ -95,7 +95,7 @@ def kid(
     features, others = _sets(features, others)
     fewest = min(len(features), len(others))
     if not 2 <= subset_size <= fewest:
-        raise UserError(
+        raise NotMeasurable(
             f"KID draws subsets of {subset_size} images, and one set has {fewest}: choose a subset "
             f"size from 2 to {fewest}"
             if fewest >= 2
@@ -140,7 +140,7 @@ def precision_recall(real, fake, neighbours: int = 3) -> tuple[float, float]:
     real, fake = _sets(real, fake)
     fewest = min(len(real), len(fake))
     if fewest <= neighbours:
-        raise UserError(
+        raise NotMeasurable(
             f"precision and recall with {neighbours} neighbours need {neighbours + 1} images or "
             f"more in each set: one set has {fewest}"
         )
@@ -176,6 +176,38 @@ def _sets(features, others):
 
 
 # The features.
+
+
+def feature_metrics(extractor: Extractor) -> dict[str, Callable]:
+    """FID, KID, precision and recall as functions of (real, translated) uint8 images.
+
+    KID draws subsets of 1000 images, or of all where a set has fewer.
+    """
+    seen = {}
+
+    def features(images):
+        # The images are kept beside their features, so that their id is not given out again.
+        if id(images) not in seen:
+            seen[id(images)] = (images, features_of(images, extractor))
+        return seen[id(images)][1]
+
+    def measure_fid(real, translated):
+        return {"fid": fid(features(real), features(translated))}
+
+    def measure_kid(real, translated):
+        size = min(1000, len(real), len(translated))
+        mean, std = kid(features(real), features(translated), subset_size=size)
+        return {"std": std, "mean": mean}
+
+    def measure_precision_recall(real, translated):
+        values = precision_recall(features(real), features(translated))
+        return dict(zip(("precision", "recall"), values, strict=True))
+
+    return {
+        "fid": measure_fid,
+        "kid": measure_kid,
+        "precision_recall": measure_precision_recall,
+    }
 
 
 def features_of(images, extractor: Extractor, batch: int = 32) -> np.ndarray:

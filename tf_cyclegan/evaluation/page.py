@@ -33,11 +33,12 @@ LABELS = {
     "ms_ssim": "Multi-scale SSIM",
     "fid": "FID",
     "kid": "KID",
+    "precision_recall": "Features",
     "labels": "Labels",
     "fcn_score": "FCN score",
 }
 LOWER_IS_BETTER = {"sliced_wasserstein", "l1", "fid", "kid"}
-HIGHER_IS_BETTER = {"psnr", "ssim", "ms_ssim", "labels", "fcn_score", "precision", "recall"}
+HIGHER_IS_BETTER = {"psnr", "ssim", "ms_ssim", "labels", "fcn_score", "precision_recall"}
 COLUMNS = {"translated": "translated", "untranslated": "not translated", "true": "true photos"}
 HEADINGS = {
     "x_to_y": ("X → Y", "x", "G(x)", "F(G(x))", "true y"),
