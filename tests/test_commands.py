@@ -45,6 +45,8 @@ def bad(tmp_path):
         ("--dataset {bad}/no.zip", "is not a .zip file"),
         ("--dataset cycle_gan/horse3zebra", "cycle_gan/horse2zebra, cycle_gan/monet2photo"),
         ("--dataset no_such_set", "cycle_gan/horse2zebra"),
+        ("--dataset no/such/set", "cycle_gan/horse2zebra"),
+        ("--dataset cycle_gan/horse2zebra:9.9.9", "TFDS has no cycle_gan/horse2zebra:9.9.9"),
         ("--dataset mnist", "mnist has no trainA"),
         ("--dataset {bad}/good --batch-size 3", "--batch-size 3 is larger than the data"),
         ("--dataset {bad}/good --image-size 100", "the nearest to 100 are 64 and 128"),

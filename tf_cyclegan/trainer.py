@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import re
+import shutil
 import signal
 import threading
 import time
@@ -199,10 +201,15 @@ class Trainer:
         try:
             self._manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
+            folder, kept = self.folder / "checkpoints", self._manager.latest_checkpoint
+            for unfinished in folder.glob("*_temp"):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            # TensorFlow puts the operation around what the operating system said.
+            reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", str(error).splitlines()[0])
             raise UserError(
-                f"cannot write a checkpoint of step {step} in {self.folder / 'checkpoints'} "
-                f"({str(error).splitlines()[0]}); the last good one is "
-                f"{self._manager.latest_checkpoint}; make room and run the command again"
+                f"cannot write a checkpoint of step {step} in {folder} ({reason}); "
+                f"{f'the last good one is {kept}' if kept else 'there is no earlier one'}; "
+                "make room and run the command again"
             ) from error
 
 

@@ -51,7 +51,7 @@ def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
         domains = _open_folder(path)
     elif path.is_file():
         domains = _open_zip(path)
-    elif path.suffix or path.is_absolute() or dataset.startswith((".", "~")):
+    elif path.suffix.lower() == ".zip" or path.is_absolute() or dataset.startswith((".", "~")):
         raise UserError(f"there is no folder or .zip {dataset}")
     else:
         domains = _open_tfds(dataset, data_dir)
@@ -163,14 +163,15 @@ def _open_tfds(name: str, data_dir: str | None) -> dict[str, Domain]:
 
 def _tfds_builder(tfds, name: str, data_dir: str | None):
     dataset = name.split("/")[0].split(":")[0]
-    try:
-        return tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:
+    if dataset not in tfds.list_builders(with_community_datasets=False):
         raise UserError(
             f"{name} is neither a folder, nor a .zip, nor the name of a TFDS data set, "
             f"which are {_cycle_gan_names(tfds)} and every other with trainA and trainB"
-        ) from error
-    except (ValueError, KeyError) as error:
+        )
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    # A name that TFDS cannot parse, a configuration or a version that does not exist.
+    except (ValueError, KeyError, AssertionError) as error:
         configs = [f"{dataset}/{config}" for config in tfds.builder_cls(dataset).builder_configs]
         raise UserError(f"TFDS has no {name}; there are {', '.join(configs) or dataset}") from error
 
