@@ -38,10 +38,10 @@ class ProgressLine:
         if console.is_terminal:
             self._live = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=20),
+                BarColumn(bar_width=10),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[text]}"),
                 TimeRemainingColumn(),
+                TextColumn("{task.fields[text]}"),
                 console=console,
                 transient=True,
             )
@@ -65,7 +65,8 @@ class ProgressLine:
         """Say that `done` pieces are done; `text` follows on the line."""
         self.done = done
         if self._live:
-            self._live.update(self._task, completed=done, text=text)
+            room = console.width - len(self.what) - 2 * len(str(self.total)) - 26
+            self._live.update(self._task, completed=done, text=text[: max(0, room)])
             return
         now = time.monotonic()
         if now - self._start > QUIET_SECONDS and now - self._last_line > LOG_SECONDS:

@@ -143,7 +143,7 @@ class Trainer:
                 if step % config.log_every == 0 or last:
                     self._look_at_losses()
                     epoch = -(-step // self.data.steps_per_epoch)
-                    line.update(step, f"epoch {epoch}, {_short(self._losses)}, {speed.at(step)}")
+                    line.update(step, f"epoch {epoch}, {speed.at(step)}, {_short(self._losses)}")
                 if config.sample_every and (step % config.sample_every == 0 or last):
                     self._save_samples(step, *samples)
                 if step % config.checkpoint_every == 0 or last or caught:
@@ -299,4 +299,8 @@ def _signals_caught() -> Iterator[list[int]]:
 
 
 def _short(losses: dict[str, float]) -> str:
-    return " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+    """The losses on a line, the two of a kind together: "cycle 0.112/0.098"."""
+    kinds: dict[str, list[str]] = {}
+    for name, value in losses.items():
+        kinds.setdefault(name.rsplit("_", 1)[0], []).append(f"{value:.3f}")
+    return " ".join(f"{kind} {'/'.join(values)}" for kind, values in kinds.items())
