@@ -9,6 +9,7 @@ import numpy as np
 
 from .commands import import_tensorflow, parse, run_command
 from .data.decode import IMAGE_SUFFIXES, UnreadableImage, decode_image
+from .data.sources import image_files
 from .errors import UserError
 from .files import writing
 from .pictures import side_by_side
@@ -112,11 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _jobs(options: Options) -> list[tuple[Path, Path]]:
     """Pairs of a picture to read and a picture to write."""
     if options.input.is_dir():
-        sources = sorted(
-            path
-            for path in options.input.rglob("*")
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        )
+        sources = image_files(options.input)
         root = options.input
     else:
         sources, root = [options.input], options.input.parent

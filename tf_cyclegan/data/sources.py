@@ -79,9 +79,14 @@ def _open_folder(root: Path) -> dict[str, Domain]:
     return domains
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The paths of the images in a folder and the folders in it, sorted."""
+    return sorted(path for path in folder.rglob("*") if _is_image(path))
+
+
 def open_image_folder(folder: Path) -> Domain:
     """The images in a folder and the folders in it, sorted by path."""
-    paths = sorted(path for path in folder.rglob("*") if _is_image(path))
+    paths = image_files(folder)
 
     def read(index: int) -> bytes:
         try:
