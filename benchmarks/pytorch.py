@@ -7,13 +7,14 @@ backward pass on what its pool of past images returns. The U-Net is the tutorial
 
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from tf_cyclegan.config import Config
+from tf_cyclegan.config import PRESETS, Config
 
 from .cases import case
 
@@ -223,6 +224,21 @@ def constant_batch(config: Config) -> tuple[torch.Tensor, torch.Tensor]:
         ).to(DEVICE)
         for _ in range(2)
     )
+
+
+def translate(size: int, blocks: int, filters: int, batch_size: int):
+    """A contender: a piece of work is a batch of float images through the paper's generator."""
+    config = replace(PRESETS["paper"], generator=f"resnet{blocks}", filters=filters)
+    network = generator(config).eval()
+    images = torch.empty(batch_size, 3, size, size).uniform_(-1, 1).to(DEVICE)
+
+    @torch.inference_mode()
+    def run(count):
+        for _ in range(count):
+            network(images)
+        finish()
+
+    return run
 
 
 def finish() -> None:

@@ -15,8 +15,17 @@ from .cases import CASES, case
 from .turns import Torch, find_torch
 
 
-def parser(description: str, rounds: int, seconds: float | None = None) -> argparse.ArgumentParser:
-    """The options that all comparisons have; `seconds` is left out where turns have no length."""
+def parser(
+    description: str, rounds: int, seconds: float | None = None, torch: bool = True
+) -> argparse.ArgumentParser:
+    """The options that comparisons share.
+
+    Args:
+        description: What --help says.
+        rounds: How many there are when the user does not say.
+        seconds: The least length of a turn, likewise; None where turns have no length.
+        torch: Whether PyTorch is among the contenders.
+    """
     options = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -27,11 +36,12 @@ def parser(description: str, rounds: int, seconds: float | None = None) -> argpa
         options.add_argument(
             "--seconds", type=float, default=seconds, help=f"least length of a turn ({seconds:g})"
         )
-    options.add_argument(
-        "--torch",
-        metavar="PYTHON",
-        help="interpreter that has torch (default: this one, if it has)",
-    )
+    if torch:
+        options.add_argument(
+            "--torch",
+            metavar="PYTHON",
+            help="interpreter that has torch (default: this one, if it has)",
+        )
     options.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     return options
 
@@ -69,18 +79,19 @@ class Setting:
         """
         for name in getattr(options, "cases", []):
             case(name)
-        setting = cls(options, find_torch(options.torch))
+        setting = cls(options, find_torch(options.torch) if "torch" in options else None)
         print(setting.machine, end="\n\n", flush=True)
         return setting
 
     @property
     def machine(self) -> str:
         """What it was measured on, as a sentence."""
-        torch = f"PyTorch {self.torch.version}" if self.torch else "without PyTorch (see --torch)"
-        return (
-            f"{_processor()}, {_cores()} cores; TensorFlow {version('tensorflow')}, "
-            f"Keras {version('keras')}, {torch}."
-        )
+        versions = f"TensorFlow {version('tensorflow')}, Keras {version('keras')}"
+        if self.torch:
+            versions += f", PyTorch {self.torch.version}"
+        elif "torch" in self.options:
+            versions += ", no PyTorch (see --torch)"
+        return f"{_processor()}, {_cores()} cores; {versions}."
 
     def save(self, results: Sequence[dict]) -> None:
         """Write the results as JSON where the user wants them."""

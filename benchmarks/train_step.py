@@ -16,7 +16,18 @@ from . import roofline
 from .report import Setting, add_cases, number, parser, print_header, print_row
 from .turns import BestOf, Contender, Ratio, take_turns
 
-CONTENDERS = {"ours": "benchmarks.ours", "tutorial": "benchmarks.tutorial"}
+
+def contenders(case_name: str, setting: Setting) -> dict[str, partial]:
+    """What starts those that train a case: ours, tutorial, and pytorch where there is PyTorch."""
+    makers = {
+        name: partial(Contender, f"benchmarks.{name}", "train_step", case_name)
+        for name in ("ours", "tutorial")
+    }
+    if setting.torch:
+        makers["pytorch"] = partial(
+            Contender, "benchmarks.pytorch", "train_step", case_name, python=setting.torch.python
+        )
+    return makers
 
 
 def measure(case_name: str, setting: Setting) -> dict:
@@ -25,19 +36,11 @@ def measure(case_name: str, setting: Setting) -> dict:
     Returns:
         Medians of seconds a step, the spread of the ratios, and the ratios.
     """
-    torch = setting.torch
-    makers = {
-        name: partial(Contender, module, "train_step", case_name)
-        for name, module in CONTENDERS.items()
-    }
+    makers = contenders(case_name, setting)
     rooflines = {"TensorFlow's convolution": partial(BestOf, "benchmarks.roofline", "tensorflow")}
-    if torch:
-        python = torch.python
-        makers["pytorch"] = partial(
-            Contender, "benchmarks.pytorch", "train_step", case_name, python=python
-        )
+    if setting.torch:
         rooflines["PyTorch's convolution"] = partial(
-            BestOf, "benchmarks.roofline", "pytorch", python=python
+            BestOf, "benchmarks.roofline", "pytorch", python=setting.torch.python
         )
     options = setting.options
     times = take_turns(makers | rooflines, options.rounds, options.seconds, case_name)

@@ -35,6 +35,7 @@ class Contender:
     Attributes:
         setup_seconds: How long the function took, imports included.
         peak_bytes: The most memory that the process has held so far.
+        cpu_seconds: Of all cores together, for the last piece of work.
         result: What the last piece of work gave.
     """
 
@@ -61,7 +62,9 @@ class Contender:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{count}\n")
             self._process.stdin.flush()
-        return self._receive() / count
+        seconds = self._receive() / count
+        self.cpu_seconds /= count
+        return seconds
 
     def _receive(self) -> float:
         line = self._process.stdout.readline()
@@ -74,7 +77,8 @@ class Contender:
                 + "\n".join(said[-20:])
             )
         answer = json.loads(line)
-        self.peak_bytes, self.result = answer["peak_bytes"], answer["result"]
+        self.cpu_seconds, self.peak_bytes = answer["cpu_seconds"], answer["peak_bytes"]
+        self.result = answer["result"]
         return answer["seconds"]
 
     def close(self) -> None:
@@ -124,7 +128,7 @@ def take_turns(
     rounds: int,
     seconds: float,
     what: str,
-    warm_up: int = WARM_UP,
+    after_turn: Callable[[str, Contender], None] = lambda name, contender: None,
 ) -> dict[str, list[float]]:
     """Set the contenders up, one after the other, and let them work in turn.
 
@@ -133,7 +137,7 @@ def take_turns(
         rounds: How often each has its turn.
         seconds: A turn is as many pieces of work as fill this time, and at least one.
         what: A few words for the progress line.
-        warm_up: Pieces of work before anything is measured.
+        after_turn: Called with a contender that has just worked, for what else it can tell.
 
     Returns:
         For each contender seconds for a piece of work, one number a round.
@@ -146,7 +150,7 @@ def take_turns(
         line.update(0)
         for name, maker in makers.items():
             contenders[name] = maker()
-            for _ in range(warm_up):
+            for _ in range(WARM_UP):
                 contenders[name].work()
             counts[name] = max(1, math.ceil(seconds / contenders[name].work()))
             done += 1
@@ -156,6 +160,7 @@ def take_turns(
             # Who comes after whom changes, so that none always follows the one that heats the most.
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 times[name].append(contenders[name].work(counts[name]))
+                after_turn(name, contenders[name])
                 done += 1
                 line.update(done, name)
     return times

@@ -6,6 +6,8 @@ nothing here is tuned and nothing is taken from the package but the settings. Th
 both have none.
 """
 
+import pathlib
+
 import numpy as np
 import tensorflow as tf
 from tensorflow.keras import layers
@@ -229,3 +231,36 @@ def train_step(case_name: str):
         return [float(loss) for loss in losses]
 
     return run
+
+
+def batches_tutorial(folder: str):
+    """A contender: a piece of work is a batch of the tutorial's pipeline, decoded anew."""
+    batches = iter(image_batches(folder, (286, 286), (256, 256), "bicubic").repeat())
+
+    def run(count):
+        for _ in range(count):
+            next(batches)
+
+    return run
+
+
+def image_batches(
+    folder: str, load_shape: tuple[int, int], shape: tuple[int, int], method: str
+) -> tf.data.Dataset:
+    """Pairs of batches as the tutorial prepares them: scale, crop, mirror, normalise."""
+
+    def prepare(path):
+        image = tf.io.decode_image(tf.io.read_file(path), 3, expand_animations=False)
+        image = tf.cast(image, tf.float32)
+        image = tf.image.resize(image, load_shape, method)
+        image = tf.image.random_crop(image, [*shape, 3])
+        image = tf.image.random_flip_left_right(image)
+        return image / 127.5 - 1.0
+
+    domains = []
+    for split in ("trainA", "trainB"):
+        files = sorted(str(path) for path in pathlib.Path(folder, split).iterdir())
+        images = tf.data.Dataset.from_tensor_slices(files).shuffle(1000)
+        images = images.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        domains.append(images.batch(1))
+    return tf.data.Dataset.zip(tuple(domains)).prefetch(tf.data.AUTOTUNE)

@@ -23,20 +23,27 @@ def main() -> None:
     # What libraries print must not get between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    start = time.perf_counter()
+    start = clocks()
     run = getattr(importlib.import_module(module), function)(*json.loads(arguments))
-    answer(answers, time.perf_counter() - start)
+    answer(answers, start)
     for line in sys.stdin:
         count = json.loads(line)
-        start = time.perf_counter()
+        start = clocks()
         result = run(count)
-        answer(answers, time.perf_counter() - start, result)
+        answer(answers, start, result)
 
 
-def answer(answers, seconds: float, result=None) -> None:
+def clocks() -> tuple[float, float]:
+    """Seconds that have passed, and those that all cores have worked for this process."""
+    return time.perf_counter(), time.process_time()
+
+
+def answer(answers, start: tuple[float, float], result=None) -> None:
     """Write how long something took, the most memory used so far, and what it gave."""
+    seconds, cpu_seconds = (now - then for now, then in zip(clocks(), start, strict=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_PER_UNIT
-    answers.write(json.dumps({"seconds": seconds, "peak_bytes": peak, "result": result}) + "\n")
+    facts = {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_bytes": peak, "result": result}
+    answers.write(json.dumps(facts) + "\n")
     answers.flush()
 
 
