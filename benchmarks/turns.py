@@ -20,7 +20,7 @@ from tf_cyclegan.errors import UserError
 from tf_cyclegan.progress import ProgressLine
 
 ROOT = Path(__file__).parent.parent
-WARM_UP = 2  # the first trace, compile and allocate
+WARM_UP = 1  # the first traces, compiles and allocates
 
 
 class Contender:
