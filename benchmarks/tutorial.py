@@ -233,6 +233,15 @@ def train_step(case_name: str):
     return run
 
 
+def first_step(case_name: str, folder: str):
+    """A contender that has done a step on pictures of a folder when it is set up."""
+    config = case(case_name)
+    batches = image_batches(folder, config.load_shape, config.image_shape, config.resize_method)
+    model = Tutorial(config)
+    losses = [float(loss) for loss in model.train_step(*next(iter(batches)))]
+    return lambda _: losses
+
+
 def batches_tutorial(folder: str):
     """A contender: a piece of work is a batch of the tutorial's pipeline, decoded anew."""
     batches = iter(image_batches(folder, (286, 286), (256, 256), "bicubic").repeat())
