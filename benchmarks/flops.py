@@ -82,12 +82,3 @@ def step_flops(config: Config, generator: keras.Model, discriminator: keras.Mode
     if not config.pool_size:
         learning -= d.forward
     return 2 * (generated + identity + judging + learning)
-
-
-def of_case(case_name: str):
-    """A contender whose result is the operations of a step of a case."""
-    from .cases import case
-    from .tutorial import discriminator, generator
-
-    config = case(case_name)
-    return lambda _: step_flops(config, generator(config), discriminator(config))

@@ -12,9 +12,19 @@ FLOPS = 3 * 2 * SIDE * SIDE * 9 * CHANNELS * CHANNELS
 BEST_OF = 5
 
 
-def tensorflow():
-    """A contender: a piece of work is the convolution with its gradients, by TensorFlow."""
+def tensorflow(case_name: str):
+    """A contender: a piece of work is the convolution with its gradients, by TensorFlow.
+
+    The result is the number of operations of a training step of the case.
+    """
     import tensorflow as tf
+
+    from .cases import case
+    from .flops import step_flops
+    from .tutorial import discriminator, generator
+
+    config = case(case_name)
+    flops = step_flops(config, generator(config), discriminator(config))
 
     def convolve(image, kernel, gradient):
         with tf.GradientTape() as tape:
@@ -30,6 +40,7 @@ def tensorflow():
         for _ in range(count):
             step(image, kernel, gradient)
         tf.test.experimental.sync_devices()
+        return flops
 
     return run
 

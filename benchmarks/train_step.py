@@ -37,17 +37,24 @@ def measure(case_name: str, setting: Setting) -> dict:
         Medians of seconds a step, the spread of the ratios, and the ratios.
     """
     makers = contenders(case_name, setting)
-    rooflines = {"TensorFlow's convolution": partial(BestOf, "benchmarks.roofline", "tensorflow")}
+    counting = "TensorFlow's convolution"
+    rooflines = {counting: partial(BestOf, "benchmarks.roofline", "tensorflow", case_name)}
     if setting.torch:
         rooflines["PyTorch's convolution"] = partial(
             BestOf, "benchmarks.roofline", "pytorch", python=setting.torch.python
         )
     options = setting.options
-    times = take_turns(makers | rooflines, options.rounds, options.seconds, case_name)
+    flops = 0
+
+    def after_turn(name, contender):
+        nonlocal flops
+        if name == counting:
+            flops = contender.result
+
+    times = take_turns(makers | rooflines, options.rounds, options.seconds, case_name, after_turn)
 
     convolutions = zip(*(times.pop(name) for name in rooflines), strict=True)
-    share = _step_flops(case_name) / roofline.FLOPS
-    times["roofline"] = [share * min(seconds) for seconds in convolutions]
+    times["roofline"] = [flops / roofline.FLOPS * min(seconds) for seconds in convolutions]
     ratios = {name: Ratio.of(times[name], times["ours"]) for name in times if name != "ours"}
     medians = {name: median(seconds) for name, seconds in times.items()}
     return {
@@ -59,19 +66,9 @@ def measure(case_name: str, setting: Setting) -> dict:
         "spread": max(ratio.spread for ratio in ratios.values()),
         "ratios": {name: vars(ratio) for name, ratio in ratios.items()},
         "rounds": times,
-        "step_gflop": share * roofline.FLOPS / 1e9,
+        "step_gflop": flops / 1e9,
         "machine": setting.machine,
     }
-
-
-def _step_flops(case_name: str) -> int:
-    """Counted in another process, so that this one imports no TensorFlow."""
-    contender = Contender("benchmarks.flops", "of_case", case_name)
-    try:
-        contender.work()
-        return contender.result
-    finally:
-        contender.close()
 
 
 def print_result(result: dict) -> None:
