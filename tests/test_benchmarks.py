@@ -5,6 +5,7 @@ import importlib
 import json
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -12,7 +13,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import inference, input_pipeline, memory, startup, train_step, turns, tutorial
+from benchmarks import (
+    inference,
+    input_pipeline,
+    memory,
+    scaling,
+    startup,
+    train_step,
+    turns,
+    tutorial,
+)
 from benchmarks.cases import case
 from benchmarks.flops import network_flops, step_flops
 from benchmarks.report import number
@@ -175,9 +185,9 @@ class InProcess:
 def run(monkeypatch, tmp_path, capsys):
     """Run a comparison without PyTorch; returns its JSON and the rows of its tables."""
 
-    def run(module, *options):
+    def run(module, *options, start=InProcess):
         for user in (module, train_step):
-            monkeypatch.setattr(user, "Contender", InProcess)
+            monkeypatch.setattr(user, "Contender", start)
         monkeypatch.setattr(train_step, "BestOf", InProcess)
         monkeypatch.setattr("benchmarks.report.find_torch", lambda python: None)
         file = tmp_path / "results.json"
@@ -269,6 +279,18 @@ def test_startup(run, monkeypatch):
 
 def test_first_step_of_ours(image_folder):
     assert 1 < startup.ours("tiny_unet", image_folder) < 300
+
+
+def test_scaling(run):
+    def start(_module, _function, case_name, batch_size, replicas, folder):
+        assert batch_size % replicas == 0
+        assert len(list(Path(folder, "trainA").iterdir())) >= batch_size
+        return InProcess("operator", "methodcaller", "bit_length")
+
+    options = ["--case", "tiny_unet", "--batch-sizes", "2", "4", "--rounds", "3", "--seconds", "1"]
+    results, _ = run(scaling, *options, start=start)
+    assert [(result["batch_size"], result["replicas"]) for result in results] == [(2, 2), (4, 2)]
+    assert all(result["several_s"] > 0 for result in results)
 
 
 def test_no_such_case():
