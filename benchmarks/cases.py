@@ -1,0 +1,50 @@
+"""What is trained in the comparisons, by name."""
+
+from dataclasses import replace
+
+from tf_cyclegan.config import PRESETS, Config
+from tf_cyclegan.errors import UserError
+
+_PAPER = replace(PRESETS["paper"], image_size=128)
+CASES: dict[str, Config] = {
+    # The paper's networks, objective and pool at 128x128, one image of each domain a step.
+    "resnet9_128": _PAPER,
+    # The tutorial, setting for setting, at its 256x256.
+    "unet_256": PRESETS["tutorial"],
+    # The size of the demo: so small that overhead decides.
+    "demo_64": replace(
+        _PAPER, image_size=64, generator="resnet6", filters=32, discriminator_filters=32
+    ),
+}
+# For the tests, which do not wait for XLA.
+TINY = {
+    "tiny_resnet": replace(
+        _PAPER,
+        image_size=32,
+        generator="resnet1",
+        filters=2,
+        discriminator_filters=2,
+        pool_size=4,
+        jit="off",
+    ),
+    "tiny_unet": replace(
+        PRESETS["tutorial"],
+        image_size=32,
+        unet_levels=3,
+        filters=2,
+        discriminator_filters=2,
+        jit="off",
+    ),
+}
+
+
+def case(name: str) -> Config:
+    """The settings of a case.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    try:
+        return (CASES | TINY)[name]
+    except KeyError:
+        raise UserError(f"there is no case {name}; there are {', '.join(CASES)}") from None

@@ -1,0 +1,119 @@
+"""The package as its users get it."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_cyclegan.config import PRESETS, Config
+from tf_cyclegan.cyclegan import CycleGAN, build_generator
+from tf_cyclegan.data import pipeline
+from tf_cyclegan.trainer import xla_pays
+from tf_cyclegan.translator import save_translator
+
+from .cases import case
+from .tutorial import constant_batch
+
+TOTAL_STEPS = 10**6
+
+
+def train_step(case_name: str):
+    """A contender: a piece of work is a step; the result is the losses of the last."""
+    config = case(case_name)
+    model = CycleGAN(config, TOTAL_STEPS)
+    step = tf.function(model.train_step, jit_compile=xla_pays(config), autograph=False)
+    batch = constant_batch(config)
+
+    def run(count):
+        for _ in range(count):
+            losses = step(*batch)
+        tf.test.experimental.sync_devices()
+        return {name: float(loss) for name, loss in losses.items()}
+
+    return run
+
+
+def saved_model(size: int, blocks: int, filters: int, batch_size: int):
+    """A contender: a piece of work is a batch of uint8 images through an exported generator."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_translator(_paper_generator(blocks, filters), 4, Path(folder, "x_to_y"))
+        model = tf.saved_model.load(str(Path(folder, "x_to_y")))
+    translate = model.signatures["serving_default"]
+    shape = (batch_size, size, size, 3)
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+
+    def run(count):
+        for _ in range(count):
+            translate(images=images)
+        tf.test.experimental.sync_devices()
+
+    return run
+
+
+def keras_generator(size: int, blocks: int, filters: int, batch_size: int):
+    """A contender: a piece of work is a batch of float images through a Keras generator."""
+    generator = _paper_generator(blocks, filters)
+    shape = (batch_size, size, size, 3)
+    images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+
+    def run(count):
+        for _ in range(count):
+            generator.predict_on_batch(images)  # gives NumPy arrays, so it has finished
+
+    return run
+
+
+def _paper_generator(blocks: int, filters: int) -> keras.Model:
+    config = replace(PRESETS["paper"], generator=f"resnet{blocks}", filters=filters)
+    return build_generator(config, seed=0)
+
+
+def train_on_files(case_name: str, folder: str, from_cache: bool):
+    """A contender: a piece of work is a step; the result is the share spent waiting for data."""
+    config = replace(case(case_name), dataset=folder)
+    model = CycleGAN(config, TOTAL_STEPS)
+    step = tf.function(model.train_step, jit_compile=xla_pays(config), autograph=False)
+    batches = _batches(config, from_cache)
+
+    def run(count):
+        start, waited = time.perf_counter(), 0.0
+        for _ in range(count):
+            asked = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - asked
+            step(*batch)
+        tf.test.experimental.sync_devices()
+        return waited / (time.perf_counter() - start)
+
+    return run
+
+
+def batches_decoding(folder: str):
+    """A contender: a piece of work is a batch, decoded anew."""
+    return _give_batches(folder, from_cache=False)
+
+
+def batches_cached(folder: str):
+    """A contender: a piece of work is a batch of images that were decoded before."""
+    return _give_batches(folder, from_cache=True)
+
+
+def _give_batches(folder: str, from_cache: bool):
+    batches = _batches(replace(PRESETS["paper"], dataset=folder), from_cache)
+
+    def run(count):
+        for _ in range(count):
+            next(batches)
+
+    return run
+
+
+def _batches(config: Config, from_cache: bool) -> Iterator:
+    if not from_cache:
+        pipeline.CACHE_BYTES = 0
+    return iter(pipeline.load_dataset(config).train_batches(0, TOTAL_STEPS))
