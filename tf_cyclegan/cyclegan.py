@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from . import losses
+from .adam import FusedAdam
 from .config import Config
 from .errors import UserError
 from .image_pool import RNG, ImagePool
@@ -70,7 +71,7 @@ class CycleGAN:
             rate = config.learning_rate
             if config.decay_start < 1:  # else a variable, as in checkpoints of the tutorial
                 rate = LinearDecay(rate, config.decay_start, total_steps)
-            optimizer = keras.optimizers.Adam(rate, beta_1=config.beta_1)
+            optimizer = FusedAdam(rate, beta_1=config.beta_1)
             optimizer.build(network.trainable_variables)
             self._optimizers[name] = optimizer
             self.checkpoint_items |= {name: network, f"{name}_optimizer": optimizer}
