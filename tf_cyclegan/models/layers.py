@@ -43,15 +43,10 @@ class InstanceNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
-        x = ops.cast(inputs, dtype)
-        mean = ops.mean(x, axis=(1, 2), keepdims=True)
-        centred = x - mean
-        variance = ops.mean(ops.square(centred), axis=(1, 2), keepdims=True)
-        factor = ops.rsqrt(variance + self.epsilon)
-        if not self.affine:
-            return ops.cast(centred * factor, self.compute_dtype)
-        factor = factor * ops.cast(self.scale, dtype)
-        return ops.cast(centred * factor + ops.cast(self.offset, dtype), self.compute_dtype)
+        x = standardise(ops.cast(inputs, dtype), self.epsilon)
+        if self.affine:
+            x = x * ops.cast(self.scale, dtype) + ops.cast(self.offset, dtype)
+        return ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -59,6 +54,30 @@ class InstanceNormalization(keras.layers.Layer):
     def get_config(self):
         config = super().get_config()
         return config | {"epsilon": self.epsilon, "affine": self.affine, "seed": self.seed}
+
+
+def standardise(x, epsilon):
+    """Give every channel of every image `[N, H, W, C]` mean 0 and variance 1.
+
+    The gradient is the analytic one: half the operations, and fewer passes over memory, than what
+    differentiating each operation would make.
+    """
+
+    def mean(values):
+        return ops.mean(values, axis=(1, 2), keepdims=True)
+
+    @ops.custom_gradient
+    def standardised(x):
+        centred = x - mean(x)
+        factor = ops.rsqrt(mean(ops.square(centred)) + epsilon)
+        y = centred * factor
+
+        def grad(upstream):
+            return factor * (upstream - mean(upstream) - y * mean(upstream * y))
+
+        return y, grad
+
+    return standardised(x)
 
 
 @keras.saving.register_keras_serializable("tf_cyclegan")
