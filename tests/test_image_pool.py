@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import tensorflow as tf
 
@@ -58,3 +60,15 @@ def test_half_of_the_images_come_back_as_they_are():
             same += sum(a == b for a, b in zip(numbers(images), numbers(returned), strict=True))
     # 1990 draws at 1/2, plus the few that meet themselves: four standard deviations are 89.
     assert abs(same - 995) < 89 + 10
+
+
+def test_xla_compiles_a_pool_once():
+    # A slice that begins at a slot would be compiled anew for every slot.
+    pool = ImagePool(3, (1, 1, 1))
+    query = tf.function(pool.query, jit_compile=True)
+    seconds = []
+    for step in range(9):
+        start = time.perf_counter()
+        query(numbered(step), tf.constant([0, step]))
+        seconds.append(time.perf_counter() - start)
+    assert np.median(seconds[1:]) < seconds[0] / 5

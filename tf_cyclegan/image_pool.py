@@ -56,7 +56,7 @@ class ImagePool(tf.Module):
         for image, kept, slot in zip(*map(tf.unstack, (images, keep, slots)), strict=True):
             filling = count < self.size
             slot = tf.where(filling, count, slot)
-            old = pool[slot]
+            old = tf.gather(pool, slot)
             stored = tf.where(tf.logical_and(kept, tf.logical_not(filling)), old, image)
             pool = tf.tensor_scatter_nd_update(pool, [[slot]], [stored])
             returned.append(tf.where(tf.logical_or(filling, kept), image, old))
