@@ -168,7 +168,7 @@ class CycleGAN:
             ):
                 term = losses.discriminator_adversarial(
                     adversarial_loss,
-                    *tf.split(network(tf.concat([real, fake], 0), training=True), 2)
+                    *tf.split(network(tf.concat([real, fake], 0), training=True), 2),
                 )
                 terms[name] = tf.reduce_mean(term)
             discriminator_loss = terms["discriminator_x"] + terms["discriminator_y"]
