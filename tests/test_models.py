@@ -6,6 +6,7 @@ import tensorflow as tf
 from tf_cyclegan.models import (
     InstanceNormalization,
     ReflectionPadding2D,
+    ToImageConv2D,
     patchgan_discriminator,
     resnet_generator,
     unet_generator,
@@ -33,6 +34,48 @@ def test_instance_normalization_without_affine_terms_has_no_weights():
     assert layer.weights == []
     np.testing.assert_allclose(y.mean((1, 2)), 0, atol=1e-6)
     np.testing.assert_allclose(y.std((1, 2)), 1, atol=1e-3)
+
+
+def test_the_gradient_of_an_instance_normalization_against_finite_differences():
+    layer = InstanceNormalization(affine=False, dtype="float64")
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(3, 2, [2, 4, 5, 3]), rng.normal(size=[2, 4, 5, 3])
+
+    def value(x):
+        return float(tf.reduce_sum(layer(x) * weights))
+
+    with tf.GradientTape() as tape:
+        inputs = tf.constant(x)
+        tape.watch(inputs)
+        total = tf.reduce_sum(layer(inputs) * weights)
+    gradient = tape.gradient(total, inputs).numpy()
+    for place in [(0, 0, 0, 0), (0, 3, 4, 1), (1, 2, 2, 2)]:
+        change = np.zeros_like(x)
+        change[place] = 1e-5
+        numerical = (value(x + change) - value(x - change)) / 2e-5
+        np.testing.assert_allclose(gradient[place], numerical, rtol=1e-6, atol=1e-9)
+
+
+def test_a_convolution_to_an_image_is_keras_s():
+    settings = {"filters": 3, "kernel_size": (7, 5), "activation": "tanh", "dtype": "float64"}
+    ours, kerass = ToImageConv2D(**settings), keras.layers.Conv2D(**settings)
+    rng = np.random.default_rng(0)
+    x, weights = tf.constant(rng.normal(size=[2, 9, 8, 4])), rng.normal(size=[2, 3, 4, 3])
+    results = []
+    for layer in (kerass, ours):
+        layer.build(x.shape)
+        if results:
+            layer.set_weights(kerass.get_weights())
+        else:
+            layer.bias.assign([0.1, -0.2, 0.3])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            total = tf.reduce_sum(y * weights)
+        results.append([y, *tape.gradient(total, [x, layer.kernel.value, layer.bias.value])])
+    assert results[0][0].shape == ours.compute_output_shape(x.shape) == (2, 3, 4, 3)
+    for expected, got in zip(*results, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_instance_normalization_in_half_precision_does_not_overflow():

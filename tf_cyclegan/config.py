@@ -102,7 +102,7 @@ class Config:
     )
     seed: int = _setting(0, "training", "initial weights, data order and every random choice")
     jit: Literal["auto", "on", "off"] = _setting(
-        "auto", "training", "compile the training step with XLA; auto does where it is faster"
+        "auto", "training", "compile the training step with XLA; auto does on a GPU"
     )
 
     run_dir: str | None = _setting(

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from . import losses
+from .adam import FusedAdam
 from .config import Config
 from .errors import UserError
 from .image_pool import RNG, ImagePool
@@ -70,7 +71,7 @@ class CycleGAN:
             rate = config.learning_rate
             if config.decay_start < 1:  # else a variable, as in checkpoints of the tutorial
                 rate = LinearDecay(rate, config.decay_start, total_steps)
-            optimizer = keras.optimizers.Adam(rate, beta_1=config.beta_1)
+            optimizer = FusedAdam(rate, beta_1=config.beta_1)
             optimizer.build(network.trainable_variables)
             self._optimizers[name] = optimizer
             self.checkpoint_items |= {name: network, f"{name}_optimizer": optimizer}
@@ -123,8 +124,13 @@ class CycleGAN:
         # One backward pass for both generators: a term that a generator has no part in has no
         # gradient there, so the sum of all terms gives each what its own total would.
         with tf.GradientTape() as tape:
-            fake_y = self.generator_g(real_x, training=True)
-            fake_x = self.generator_f(real_y, training=True)
+            if lambda_identity:
+                reals = tf.concat([real_x, real_y], 0), tf.concat([real_y, real_x], 0)
+                fake_y, same_y = tf.split(self.generator_g(reals[0], training=True), 2)
+                fake_x, same_x = tf.split(self.generator_f(reals[1], training=True), 2)
+            else:
+                fake_y = self.generator_g(real_x, training=True)
+                fake_x = self.generator_f(real_y, training=True)
 
             if config.lambda_adversarial:
                 terms["generator_g"] = losses.generator_adversarial(
@@ -143,8 +149,6 @@ class CycleGAN:
                 terms["cycle_y"] = losses.l1(real_y, cycled_y)
                 weights["cycle_y"] = config.lambda_cycle
             if lambda_identity:
-                same_x = self.generator_f(real_x, training=True)
-                same_y = self.generator_g(real_y, training=True)
                 terms["identity_x"] = losses.l1(real_x, same_x)
                 terms["identity_y"] = losses.l1(real_y, same_y)
                 weights["identity_x"] = weights["identity_y"] = lambda_identity
@@ -164,8 +168,7 @@ class CycleGAN:
             ):
                 term = losses.discriminator_adversarial(
                     adversarial_loss,
-                    network(real, training=True),
-                    network(fake, training=True),
+                    *tf.split(network(tf.concat([real, fake], 0), training=True), 2),
                 )
                 terms[name] = tf.reduce_mean(term)
             discriminator_loss = terms["discriminator_x"] + terms["discriminator_y"]

@@ -156,8 +156,7 @@ class Pool:
 class Adam:
     """Adam as Keras documents it: epsilon beside the uncorrected second moment ("epsilon hat").
 
-    With `torch_form` as PyTorch does it, where epsilon stands beside the corrected one. Keras rounds
-    the betas of its two corrections to float32, whatever it computes in.
+    With `torch_form` as PyTorch does it, where epsilon stands beside the corrected one.
     """
 
     def __init__(self, parameters, torch_form=False):
@@ -168,9 +167,7 @@ class Adam:
 
     def apply(self, gradients, rate):
         self._step += 1
-        round_beta = float if self._torch_form else np.float32
-        first_bias = 1 - float(round_beta(BETA_1)) ** self._step
-        second_bias = 1 - float(round_beta(BETA_2)) ** self._step
+        first_bias, second_bias = 1 - BETA_1**self._step, 1 - BETA_2**self._step
         moments = zip(self._parameters, gradients, self._first, self._second, strict=True)
         with torch.no_grad():
             for weight, gradient, m, v in moments:

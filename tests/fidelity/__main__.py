@@ -73,8 +73,6 @@ convolution before a norm has gradient zero, so what is there is rounding, which
   {adam}.
   In the first step Keras's epsilon stands beside a gradient as 3e-6 (1e-7 / sqrt(1 - beta_2)) and
   PyTorch's as 1e-8, so weights with small gradients move less, and the two runs part from there.
-- **Rounding inside Keras's Adam.** It rounds the betas of its two bias corrections to float32 even
-  when everything else is float64, 6e-6 of a change; so do the golden files.
 - **Leaky ReLU.** TensorFlow holds its slope in float32, whatever it computes in; so do the golden
   files.
 - **Learning rate.** A step at a time instead of an epoch at a time, see above.

@@ -1,6 +1,11 @@
 """The networks, in Keras 3 alone: they run on any Keras backend."""
 
-from .layers import InstanceNormalization, NearestUpsampling2D, ReflectionPadding2D
+from .layers import (
+    InstanceNormalization,
+    NearestUpsampling2D,
+    ReflectionPadding2D,
+    ToImageConv2D,
+)
 from .patchgan import patchgan_discriminator
 from .pix2pix_unet import pix2pix_unet_generator
 from .resnet import resnet_generator
@@ -10,6 +15,7 @@ __all__ = [
     "InstanceNormalization",
     "NearestUpsampling2D",
     "ReflectionPadding2D",
+    "ToImageConv2D",
     "patchgan_discriminator",
     "pix2pix_unet_generator",
     "resnet_generator",

@@ -43,15 +43,10 @@ class InstanceNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
-        x = ops.cast(inputs, dtype)
-        mean = ops.mean(x, axis=(1, 2), keepdims=True)
-        centred = x - mean
-        variance = ops.mean(ops.square(centred), axis=(1, 2), keepdims=True)
-        factor = ops.rsqrt(variance + self.epsilon)
-        if not self.affine:
-            return ops.cast(centred * factor, self.compute_dtype)
-        factor = factor * ops.cast(self.scale, dtype)
-        return ops.cast(centred * factor + ops.cast(self.offset, dtype), self.compute_dtype)
+        x = standardise(ops.cast(inputs, dtype), self.epsilon)
+        if self.affine:
+            x = x * ops.cast(self.scale, dtype) + ops.cast(self.offset, dtype)
+        return ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -59,6 +54,30 @@ class InstanceNormalization(keras.layers.Layer):
     def get_config(self):
         config = super().get_config()
         return config | {"epsilon": self.epsilon, "affine": self.affine, "seed": self.seed}
+
+
+def standardise(x, epsilon):
+    """Give every channel of every image `[N, H, W, C]` mean 0 and variance 1.
+
+    The gradient is the analytic one: half the operations, and fewer passes over memory, than what
+    differentiating each operation would make.
+    """
+
+    def mean(values):
+        return ops.mean(values, axis=(1, 2), keepdims=True)
+
+    @ops.custom_gradient
+    def standardised(x):
+        centred = x - mean(x)
+        factor = ops.rsqrt(mean(ops.square(centred)) + epsilon)
+        y = centred * factor
+
+        def grad(upstream):
+            return factor * (upstream - mean(upstream) - y * mean(upstream * y))
+
+        return y, grad
+
+    return standardised(x)
 
 
 @keras.saving.register_keras_serializable("tf_cyclegan")
@@ -92,6 +111,28 @@ class ReflectionPadding2D(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"padding": self.padding}
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class ToImageConv2D(keras.layers.Conv2D):
+    """Keras's `Conv2D` of stride 1 without padding, for few output channels and a large kernel.
+
+    The kernels for 3 channels leave most of a processor's vectors empty. So the rows of the kernel
+    become channels: a convolution with 1 x W kernels makes the share of every row, 7 * 3 channels for
+    7 rows, and a second one with kernels of zeros and ones adds each to where it belongs. The same
+    sums at half the time on a CPU, gradients included, and the same weights.
+
+    Input shape: `[N, H, W, C]`. Output shape: `[N, H - h + 1, W - w + 1, filters]` with kernels h x w.
+    """
+
+    def call(self, inputs):
+        height, width, channels, filters = self.kernel.shape
+        rows = ops.transpose(self.kernel, [1, 2, 0, 3])
+        rows = ops.reshape(rows, [1, width, channels, height * filters])
+        add_up = np.eye(height * filters).reshape([height, filters, height * filters])
+        add_up = ops.cast(add_up.transpose([0, 2, 1])[:, None], self.compute_dtype)
+        x = ops.conv(ops.conv(inputs, rows, padding="valid"), add_up, padding="valid")
+        return self.activation(x + self.bias if self.use_bias else x)
 
 
 @keras.saving.register_keras_serializable("tf_cyclegan")

@@ -6,6 +6,7 @@ from keras import layers
 from .layers import (
     NearestUpsampling2D,
     ReflectionPadding2D,
+    ToImageConv2D,
     normal_initializer,
     normalization,
     seed_stream,
@@ -104,6 +105,7 @@ def resnet_generator(
     for channels in (2 * filters, filters):
         x = upsample(x, channels, f"u{channels}")
     x = ReflectionPadding2D(3, name="pad_out")(x)
-    x = conv(x, output_channels, 7, "c7s1_out")
+    init = normal_initializer(next(seeds))
+    x = ToImageConv2D(output_channels, 7, kernel_initializer=init, name="c7s1_out")(x)
     x = layers.Activation("tanh", name="tanh")(x)
     return keras.Model(inputs, x, name=f"resnet_{blocks}blocks")
