@@ -1,6 +1,7 @@
 """The demo page in a browser, against what `translate` writes."""
 
 import io
+import os
 import re
 import signal
 import socket
@@ -48,7 +49,7 @@ def address(run_folder, tmp_path_factory):
         [sys.executable, "-m", "tf_cyclegan.demo", *options, "--port=0", f"--max-side={MAX_SIDE}"],
         stderr=subprocess.PIPE,
         text=True,
-        env={"PATH": "", "TMPDIR": str(temporary), "HOME": str(temporary), "PYTHONPATH": "."},
+        env=os.environ | {"TMPDIR": str(temporary)},
     )
     try:
         lines = []
