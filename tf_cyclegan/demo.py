@@ -30,14 +30,7 @@ MAX_PIXELS = 100_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DOMAINS = {"emoji": ("Noto", "Fluent 3D")}  # of data sets whose name does not say them
 HEIGHT = "min(400px, 80vw)"  # of the pictures: no taller than wide on a phone
-# The labels lie in the upper left corner of the pictures; this makes room for them.
-STYLE = """
-.gradio-container {margin: 0 auto !important}
-#original .image-frame, #slider .slider-wrap, #cycled .image-frame {
-  box-sizing: border-box;
-  padding-top: 30px;
-}
-"""
+STYLE = ".gradio-container {margin: 0 auto !important}"
 
 Translate = Callable[[np.ndarray], np.ndarray]
 
@@ -150,7 +143,7 @@ def build_page(models: dict[str, Model], max_side: int):
             value=direction,
             visible=len(model.directions) > 1,
         )
-        nothing = (choice, None, gr.Image(None, visible=False))
+        nothing = (choice, None, gr.Column(visible=False), None)
         if upload is None:
             return *nothing, ""
         try:
@@ -163,17 +156,18 @@ def build_page(models: dict[str, Model], max_side: int):
         back = model.translate.get("y_to_x" if direction == "x_to_y" else "x_to_y")
         cycled = back and back(translated[None])[0]
         told = f"Translated in {_seconds(seconds)}: {size}."
-        return choice, (original, translated), gr.Image(cycled, visible=back is not None), told
+        shown = gr.Column(visible=back is not None)
+        return choice, (original, translated), shown, cycled, told
 
     with gr.Blocks(title="CycleGAN", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown("# CycleGAN\nDrop, paste or photograph a picture to see it translated.")
         with gr.Row():
             with gr.Column():
+                # Labels of gradio's own would cover a corner of the pictures.
+                gr.Markdown("**Your picture**")
                 upload = gr.Image(
                     sources=["upload", "clipboard", "webcam"],
-                    # Nothing but the package's own decoder reads it: see preprocess below.
-                    type="filepath",
-                    label="Your picture",
+                    show_label=False,
                     elem_id="original",
                     buttons=["fullscreen"],
                     height=HEIGHT,
@@ -193,30 +187,32 @@ def build_page(models: dict[str, Model], max_side: int):
                     elem_id="direction",
                 )
             with gr.Column():
+                gr.Markdown("**Before and after**")
                 slider = gr.ImageSlider(
                     format="png",
-                    label="Before and after",
+                    show_label=False,
                     elem_id="slider",
                     interactive=False,
                     buttons=["download", "fullscreen"],
                     height=HEIGHT,
                 )
                 told = gr.Markdown(elem_id="told")
-                cycled = gr.Image(
-                    format="png",
-                    label="Translated back",
-                    elem_id="cycled",
-                    interactive=False,
-                    visible=False,
-                    buttons=["download", "fullscreen"],
-                    height=HEIGHT,
-                )
+                with gr.Column(visible=False) as shown:
+                    gr.Markdown("**Translated back**")
+                    cycled = gr.Image(
+                        format="png",
+                        show_label=False,
+                        elem_id="cycled",
+                        interactive=False,
+                        buttons=["download", "fullscreen"],
+                        height=HEIGHT,
+                    )
         gr.on(
             [upload.input, upload.clear, name.input, direction.input],
             update,
             inputs=[upload, name, direction],
-            outputs=[direction, slider, cycled, told],
-            preprocess=False,
+            outputs=[direction, slider, shown, cycled, told],
+            preprocess=False,  # nothing but the package's own decoder is to read uploads
             trigger_mode="always_last",
             api_visibility="private",
         )
