@@ -30,7 +30,7 @@ MAX_PIXELS = 100_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DOMAINS = {"emoji": ("Noto", "Fluent 3D")}  # of data sets whose name does not say them
 HEIGHT = "min(400px, 80vw)"  # of the pictures: no taller than wide on a phone
-STYLE = ".gradio-container {margin: 0 auto !important}"
+STYLE = ".gradio-container {margin: 0 auto !important; width: 100%; max-width: 1280px !important}"
 
 Translate = Callable[[np.ndarray], np.ndarray]
 
@@ -213,6 +213,7 @@ def build_page(models: dict[str, Model], max_side: int):
             inputs=[upload, name, direction],
             outputs=[direction, slider, shown, cycled, told],
             preprocess=False,  # nothing but the package's own decoder is to read uploads
+            show_progress_on=[slider],
             trigger_mode="always_last",
             api_visibility="private",
         )
