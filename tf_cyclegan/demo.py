@@ -1,6 +1,7 @@
 """A page to try translators on: `python -m tf_cyclegan.demo --model runs/emoji`."""
 
 import errno
+import logging
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import time
 import typing
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,6 +250,13 @@ def serve(page, listening: socket.socket) -> None:
         theme=theme,
         css=STYLE,
     )
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, *arguments):
+            # Connections of open pages are cut, each with a traceback in the log.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            super().handle_exit(*arguments)
+
     # A page that is open holds a connection; Ctrl-C does not wait for it.
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
     address = f"[{host}]" if ":" in host else host
@@ -257,7 +266,7 @@ def serve(page, listening: socket.socket) -> None:
     # uvicorn raises the signal again when it is done with its connections.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         log("closed the page")
     finally:
@@ -307,6 +316,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["GRADIO_TEMP_DIR"] = uploads
         _import_gradio()
         import_tensorflow()
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is for that
         paths = progress(options.model, len(options.model), "loading models")
         loaded = [load_model(path) for path in paths]
         models = dict(zip(_model_names(options.model), loaded, strict=True))
