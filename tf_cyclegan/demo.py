@@ -250,6 +250,8 @@ def serve(page, listening: socket.socket) -> None:
         theme=theme,
         css=STYLE,
     )
+    # Only then does gradio insist that a file was uploaded; else a request could name any on the disk.
+    page.has_launched = True
 
     class Server(uvicorn.Server):
         def handle_exit(self, *arguments):
