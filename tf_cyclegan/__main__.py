@@ -7,7 +7,8 @@ from .commands import run_command
 
 COMMANDS = {
     "train": "train a CycleGAN on two domains of images",
-    "translate": "translate pictures with a trained model",
+    "translate": "translate pictures or a film with a trained model",
+    "demo": "open a page in the browser to try trained models on",
     "evaluate": "judge a translator: numbers, pictures, a page to look at",
     "ablate": "train variants of the objective and compare them in a table",
     "export": "write the translators of a run as SavedModel, .keras, ONNX or LiteRT",

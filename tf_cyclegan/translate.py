@@ -14,6 +14,7 @@ from .errors import UserError
 from .files import writing
 from .pictures import side_by_side
 from .progress import log, progress
+from .video import check_input, check_output, import_av, translate_video
 
 Direction = Literal["x_to_y", "y_to_x"]
 
@@ -44,11 +45,8 @@ def load_translator(
     from .translator import Translator, restore_generator
 
     path = Path(path)
-    if not path.is_dir():
-        raise UserError(f"there is no SavedModel and no run folder {path}")
-    if (path / "saved_model" / "saved_model.pb").is_file():
-        path = path / "saved_model"  # what the convert command wrote
-    if (path / "saved_model.pb").is_file():
+    if saved_model := saved_model_folder(path):
+        path = saved_model
         if direction is not None:
             raise UserError(f"{path} is a SavedModel and has one direction; leave out --direction")
         model = tf.saved_model.load(str(path))
@@ -64,29 +62,58 @@ def load_translator(
     return translate
 
 
+def saved_model_folder(path: Path) -> Path | None:
+    """The SavedModel that `path` names, which has one direction; None if it should be a run.
+
+    Raises:
+        UserError: There is no folder `path`.
+    """
+    if not path.is_dir():
+        raise UserError(f"there is no SavedModel and no run folder {path}")
+    for folder in (path / "saved_model", path):  # the first is what the convert command writes
+        if (folder / "saved_model.pb").is_file():
+            return folder
+    return None
+
+
 @dataclass(frozen=True)
 class Options:
-    """Translate a picture, or every picture in a folder, under the same names."""
+    """Translate a picture, or every picture in a folder, under the same names; or a film with --video.
+
+    A film keeps its size, timestamps and sound. It may be anything that FFmpeg knows; --output ends in
+    .mp4, .mov, .mkv or .webm. Needs pip install 'tf_cyclegan[video]'.
+    """
 
     model: Path
     """a SavedModel, the folder of a run, or one that convert wrote"""
-    input: Path
-    """a picture, or a folder of them"""
     output: Path
-    """folder for the translated pictures"""
+    """folder for the translated pictures; with --video, the film to write"""
+    input: Path | None = None
+    """a picture, or a folder of them"""
+    video: Path | None = None
+    """a film, instead of --input"""
     direction: Direction | None = None
     """which of a run's translators to use (default: x_to_y)"""
     side_by_side: bool = False
-    """put the original to the left of each translated picture"""
+    """put the original to the left of each translated picture or frame"""
     skip_unreadable: bool = False
     """leave out pictures that cannot be read, instead of stopping"""
     overwrite: bool = False
-    """replace pictures that are in the output folder already"""
+    """replace pictures that are in the output folder already, or the film"""
+    batch_size: int | None = None
+    """frames of a film translated at once (default: as many as make a megapixel, at most 16)"""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command: `python -m tf_cyclegan.translate`."""
     options = parse(Options, arguments, "translate")
+    if (options.input is None) == (options.video is None):
+        raise UserError("give either --input, a picture or a folder of them, or --video, a film")
+    if options.video is not None:
+        _translate_film(options)
+        return
+    if options.batch_size is not None:
+        raise UserError("--batch-size is for --video; pictures are translated one by one")
     jobs = _jobs(options)
     import_tensorflow()
     translate = load_translator(options.model, options.direction)
@@ -108,6 +135,32 @@ def main(arguments: list[str] | None = None) -> None:
     if skipped:
         log(f"left out {len(skipped)} unreadable pictures: {', '.join(map(str, skipped))}")
     log(f"wrote {len(jobs) - len(skipped)} pictures to {options.output}")
+
+
+def _translate_film(options: Options) -> None:
+    if options.skip_unreadable:
+        raise UserError("--skip-unreadable is for --input; leave it out with --video")
+    if options.batch_size is not None and options.batch_size < 1:
+        raise UserError(f"--batch-size is {options.batch_size}; it must be at least 1")
+    import_av()
+    check_output(options.output)
+    check_input(options.video)
+    if options.output.exists():
+        if options.output.samefile(options.video):
+            raise UserError(f"--output {options.output} is the film itself; choose another")
+        if not options.overwrite:
+            raise UserError(
+                f"{options.output} exists; choose another --output, or pass --overwrite"
+            )
+    import_tensorflow()
+    count = translate_video(
+        load_translator(options.model, options.direction),
+        options.video,
+        options.output,
+        options.batch_size,
+        options.side_by_side,
+    )
+    log(f"wrote {count} frames to {options.output}")
 
 
 def _jobs(options: Options) -> list[tuple[Path, Path]]:

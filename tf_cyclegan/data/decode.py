@@ -18,17 +18,26 @@ class UnreadableImage(Exception):
     """Bytes that are no image, or only part of one. The message says why."""
 
 
-def decode_image(encoded: bytes) -> Image.Image:
+def decode_image(encoded: bytes, max_pixels: int | None = None) -> Image.Image:
     """Decode any format that Pillow reads to an upright RGB image.
 
     Animations give their first frame, transparency is laid on white, 16-bit samples are scaled to 8,
     grey, palette and CMYK images become RGB, and the EXIF orientation is applied.
 
+    Args:
+        encoded: The content of an image file.
+        max_pixels: Do not decode an image that says it has more; few bytes can unpack to gigabytes.
+
     Raises:
-        UnreadableImage: The bytes are no image, or end too early.
+        UnreadableImage: The bytes are no image, end too early, or hold too many pixels.
     """
     try:
         with Image.open(io.BytesIO(encoded)) as image:
+            width, height = image.size
+            if max_pixels is not None and width * height > max_pixels:
+                raise UnreadableImage(
+                    f"{width}x{height} pixels are too many; at most {max_pixels:,} are taken"
+                )
             # Tells JPEGs that end early from whole ones, which load() alone may not.
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
