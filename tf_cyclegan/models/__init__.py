@@ -1,6 +1,7 @@
 """The networks, in Keras 3 alone: they run on any Keras backend."""
 
 from .layers import (
+    CropTopLeft2D,
     InstanceNormalization,
     NearestUpsampling2D,
     ReflectionPadding2D,
@@ -12,6 +13,7 @@ from .resnet import resnet_generator
 from .unet import unet_generator
 
 __all__ = [
+    "CropTopLeft2D",
     "InstanceNormalization",
     "NearestUpsampling2D",
     "ReflectionPadding2D",

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from .layers import (
+    CropTopLeft2D,
     NearestUpsampling2D,
     ReflectionPadding2D,
     ToImageConv2D,
@@ -87,7 +88,7 @@ def resnet_generator(
                 name=name,
             )
             # PyTorch's padding 1 and output_padding 1: the first row and column are cut off.
-            x = layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(transposed(x))
+            x = CropTopLeft2D(name=f"{name}_crop")(transposed(x))
         else:
             x = NearestUpsampling2D(name=f"{name}_resize")(x)
             x = conv(x, channels, 3, name, padding="same", use_bias=use_bias)
