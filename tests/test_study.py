@@ -1,6 +1,7 @@
 """The perceptual study: in a browser, over HTTP, and its arithmetic."""
 
 import http.client
+import io
 import json
 import re
 import signal
@@ -283,7 +284,7 @@ def test_the_server_gives_away_nothing(ask):
     assert ask("GET", "/session", Host="evil.example", **cookie)[0] == 403
     assert ask("POST", "/begin", {}, Origin="http://evil.example")[0] == 403
     assert ask("POST", "/begin", {}, Content_Type="text/plain")[0] == 415
-    assert ask("POST", "/begin", "x" * 5000)[0] == 413
+    assert ask("POST", "/begin", "x" * 4095)[0] == 413
     assert ask("GET", "/session", Host=f"localhost:{ask.port}", **cookie)[0] == 200
     assert ask("GET", "/session", Cookie="participant=guessed; ;=")[0] == 200
 
@@ -396,6 +397,7 @@ def test_the_bootstrap_of_participants_is_scipys():
         ("--real photos --fake model --seconds 0", "--seconds is 0.0; it must be above 0"),
         ("--real photos --fake model --image-size big", "--image-size is 'big'"),
         ("--real photos --fake model --output photos", "photos exists and is no study"),
+        ("--real photos --fake model --output photos/0.jpg", "photos/0.jpg exists and is no study"),
         ("--real photos --fake model --port 99999", "cannot listen on 127.0.0.1:99999"),
         ("--real photos --fake model --port {used}", "cannot listen on 127.0.0.1:{used}"),
         ("--results --real photos", "--results goes with --output alone"),
@@ -418,6 +420,50 @@ def test_mistakes(folders, ask, command, monkeypatch, options, words):
     code, errors = command(study.main, *options.format(used=ask.port).split())
     assert code == 2 and "Traceback" not in errors
     assert words.format(used=ask.port) in re.sub(r"\s+", " ", errors)
+
+
+def test_sizes_that_differ_and_images_that_cannot_be_read(start, folders):
+    one_colour(folders / "large", BLUE, size=(96, 64))
+    (folders / "large" / "broken.png").write_text("no image")
+    fake = ("--fake", f"second={folders / 'large'}", "--skip-unreadable", "--image-size", "20x30")
+    process, url = start(*fake, "--practice", 0, "--port", 0)
+    connection = http.client.HTTPConnection(url.split("/")[2], timeout=10)
+
+    def ask(method, path, **headers):
+        body = "{}" if method == "POST" else None
+        connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
+        response = connection.getresponse()
+        return response, response.read()
+
+    for _ in range(2):
+        begun, _ = ask("POST", "/begin")
+        cookie = {"Cookie": begun.headers["Set-Cookie"].split(";")[0]}
+        for side in ("left", "right"):
+            _, content = ask("GET", f"/image/0/{side}", **cookie)
+            image = Image.open(io.BytesIO(content))
+            assert image.size == (30, 20) and image.getpixel((5, 5))[1] < 40
+    connection.close()
+    stop(process)
+    begun = read_lines(folders / "study")
+    assert [line["model"] for line in begun] == ["model", "second"]
+    assert {fake for _, fake, _ in begun[1]["trials"]} == {f"{i}.png" for i in range(6)}
+
+
+def test_the_page_is_opened_when_asked(folders, command, monkeypatch):
+    monkeypatch.chdir(folders)
+    opened = []
+    monkeypatch.setattr(study.webbrowser, "open", opened.append)
+
+    def serve_nothing(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", serve_nothing)
+    folders = ("--real", "photos", "--fake", "model", "--port", 0)
+    code, errors = command(study.main, *folders)
+    assert code == 0 and opened == []
+    assert "--real has 6 images for 50 pairs" in errors and "no answer that counts yet" in errors
+    code, errors = command(study.main, *folders, "--open")
+    assert code == 0 and opened == re.findall(r"http://127\.0\.0\.1:\d+/", errors)
 
 
 def test_another_study_is_not_mixed_in(make_study):

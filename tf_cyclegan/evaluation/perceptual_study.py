@@ -97,6 +97,7 @@ class Study:
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._begun = Counter(dict.fromkeys(fake, 0))
+        self._number = 0  # of sessions, those of models that are no longer asked about too
         self._write_protocol(dict(models))
         lines = read_lines(folder)
         # Without a last one that was cut off, to which the next would be glued.
@@ -106,7 +107,8 @@ class Study:
 
     def _write_protocol(self, models: dict[str, str]):
         path = self.folder / "study.json"
-        if self.folder.exists() and not path.is_file() and any(self.folder.iterdir()):
+        is_other = not self.folder.is_dir() or (any(self.folder.iterdir()) and not path.is_file())
+        if self.folder.exists() and is_other:
             raise UserError(f"{self.folder} exists and is no study; choose another --output")
         now = json.loads(json.dumps(asdict(self.protocol))) | {"models": models}
         if path.is_file():
@@ -131,6 +133,7 @@ class Study:
 
     def _take_up(self, line: Mapping):
         """Go on with a session that another process began, if its images are still there."""
+        self._number += line["event"] == "begin"
         if line["model"] not in self._fake:
             return
         if line["event"] == "begin":
@@ -153,7 +156,7 @@ class Study:
         """Begin a session with a new participant, who judges the model with fewest so far."""
         with self._lock:
             model = min(self._begun, key=lambda name: self._begun[name])
-            number = sum(self._begun.values())
+            number = self._number
             session = Session(secrets.token_hex(16), number, model, self._draw(number, model))
             self._append(
                 {
@@ -164,6 +167,7 @@ class Study:
                     "trials": [[t.real, t.fake, t.real_side] for t in session.trials],
                 }
             )
+            self._number += 1
             self._begun[model] += 1
             self._sessions[session.participant] = session
         return session

@@ -20,7 +20,7 @@ from .perceptual_study import SIDES, OutOfTurn, Session, Study
 HOST = "127.0.0.1"
 PAGE = Path(__file__).with_name("study.html")
 COOKIE = "participant"
-LARGEST_BODY = 4096
+LARGEST_BODY = 4096  # bytes; an answer has a hundred
 
 # From a model's name, or None for the real images, and an image's name to an RGB image.
 ReadImage = Callable[[str | None, str], Image.Image]
@@ -80,15 +80,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json({"error": "there is no such page"}, 404)
 
     def do_POST(self):
+        # Also what is refused is read: closed with something unread, a connection loses the reply.
+        length = self.headers.get("Content-Length", "")
+        body = self.rfile.read(min(int(length), LARGEST_BODY + 1)) if length.isdecimal() else b""
         if not self._is_local():
             return
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
+        if not length.isdecimal() or len(body) > LARGEST_BODY:
             self.close_connection = True
             self._send_json({"error": "the request has no length, or is too long"}, 413)
-            return
-        body = self.rfile.read(int(length))
-        if self.headers.get("Content-Type") != "application/json":
+        elif self.headers.get("Content-Type") != "application/json":
             self._send_json({"error": "answers are sent as JSON"}, 415)
         elif self.path == "/begin":
             session = self.study.begin()
