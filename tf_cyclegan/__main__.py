@@ -10,6 +10,7 @@ COMMANDS = {
     "translate": "translate pictures or a film with a trained model",
     "demo": "open a page in the browser to try trained models on",
     "evaluate": "judge a translator: numbers, pictures, a page to look at",
+    "study": "ask people which of two pictures is real, in a page on this machine",
     "ablate": "train variants of the objective and compare them in a table",
     "export": "write the translators of a run as SavedModel, .keras, ONNX or LiteRT",
     "convert": "turn a PyTorch checkpoint of the authors' code into a Keras model",

@@ -14,8 +14,9 @@ from .errors import UserError
 MIN_IMAGE_SIZE = 24  # below it the PatchGAN has no patch left
 
 
-def _setting(default: Any, group: str, text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"group": group, "help": text})
+def _setting(default: Any, group: str, text: str, aliases: tuple[str, ...] = ()) -> Any:
+    metadata = {"group": group, "help": text, "aliases": aliases}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,12 @@ class Config:
     keep_checkpoints: int = _setting(3, "run", "how many of the newest checkpoints to keep")
     sample_every: int = _setting(500, "run", "steps between sample pictures; 0 is never")
     log_every: int = _setting(10, "run", "steps between lines of metrics.jsonl")
+    evaluate_every: int = _setting(
+        0,
+        "run",
+        "steps between evaluations of the test images into evaluations.jsonl; 0 is never",
+        aliases=("--every",),
+    )
 
     def __post_init__(self):
         if not re.fullmatch(r"unet|resnet\d+|tensorflow_examples", self.generator):
@@ -230,6 +237,7 @@ _LOWEST = {
     "keep_checkpoints": 1,
     "sample_every": 0,
     "log_every": 1,
+    "evaluate_every": 0,
 }
 
 

@@ -1,7 +1,7 @@
 """Judge a translator: `python -m tf_cyclegan.evaluate --run runs/emoji`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -119,12 +119,29 @@ def _check(options: Options):
 
 def _run(options: Options):
     """Translate with a run: its directions, what metrics.json says about it, its label maps."""
-    from .data.sources import open_source
-    from .evaluation.translations import read_images, translate_run
+    from .evaluation.translations import translate_run
     from .translator import newest_checkpoint
 
     checkpoint = newest_checkpoint(options.run)
     config = Config.from_json(options.run / "config.json")
+    x, y, maps, splits = _read_run(options, config)
+    names = ["x_to_y", "y_to_x"] if options.direction == "both" else [options.direction]
+    about = {
+        "run": str(options.run),
+        "step": int(checkpoint.rsplit("-", 1)[1]),
+        "dataset": options.dataset or config.dataset,
+        "splits": splits,
+        "image_size": list(config.image_shape),
+        "resize_method": config.resize_method,
+    }
+    return translate_run(options.run, x, y, names, options.pairs), about, maps
+
+
+def _read_run(options: Options, config: Config):
+    """The images of both domains that a run is judged on, its label maps, and where they are from."""
+    from .data.sources import open_source
+    from .evaluation.translations import read_images
+
     dataset = options.dataset or config.dataset
     domains = open_source(dataset, options.data_dir or config.data_dir)
     splits = {}
@@ -139,16 +156,43 @@ def _run(options: Options):
     )
     x, y = (read(domains[splits[name]], method=config.resize_method) for name in "xy")
     maps = options.labels and read(domains[splits[options.labels]], method="nearest").images
-    names = ["x_to_y", "y_to_x"] if options.direction == "both" else [options.direction]
-    about = {
-        "run": str(options.run),
-        "step": int(checkpoint.rsplit("-", 1)[1]),
-        "dataset": dataset,
-        "splits": splits,
-        "image_size": list(config.image_shape),
-        "resize_method": config.resize_method,
-    }
-    return translate_run(options.run, x, y, names, options.pairs), about, maps
+    return x, y, maps, splits
+
+
+def training_evaluator(config: Config, gan) -> Callable[[], dict[str, float]]:
+    """Measure a `CycleGAN` while it is trained, as `evaluate` measures the run without options.
+
+    Returns:
+        A function that gives the numbers of the translated images by names such as
+        "x_to_y/paired/l1"; those that these images do not allow are left out.
+
+    Raises:
+        UserError: The test images cannot be read.
+    """
+    from .evaluation.judge import judge
+    from .evaluation.translations import cycles, translate_both
+
+    options = Options(run=config.run_folder)
+    x, y, _, _ = _read_run(options, config)
+    metrics = distribution_metrics(options)
+    compiled = cycles(gan.generator_g, gan.generator_f)
+
+    def measure() -> dict[str, float]:
+        numbers = {}
+        directions = translate_both(compiled, x, y, list(compiled), options.pairs)
+        for direction, translations in directions.items():
+            result = judge(translations, metrics, what=f"measuring {direction}")
+            for section in ("distribution", "paired", "cycle"):
+                for name, value in result.get(section, {}).items():
+                    value = value if section == "cycle" else value["translated"]
+                    parts = value if isinstance(value, Mapping) else {None: value}
+                    for part, number in parts.items():
+                        if number is not None:
+                            key = "/".join(filter(None, (direction, section, name, part)))
+                            numbers[key] = number
+        return numbers
+
+    return measure
 
 
 def _model(options: Options):

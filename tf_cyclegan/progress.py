@@ -1,5 +1,6 @@
 """A live line on a terminal, plain lines elsewhere: how far, how fast, how long still."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -32,7 +33,7 @@ class ProgressLine:
     def __init__(self, total: int, what: str, done: int = 0):
         self.total, self.what, self.done, self._first = total, what, done, done
         self._live = None
-        self._start = self._last_line = time.monotonic()
+        self._start, self._last_line = time.monotonic(), -math.inf
 
     def __enter__(self):
         if console.is_terminal:

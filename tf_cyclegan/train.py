@@ -27,6 +27,7 @@ def train(config: Config) -> Path:
 
     from .cyclegan import CycleGAN
     from .data.pipeline import load_dataset
+    from .evaluate import training_evaluator
     from .initial_generators import load_initial_generators
     from .trainer import Trainer, check_run_folder
     from .translator import export_run
@@ -41,7 +42,8 @@ def train(config: Config) -> Path:
     gan = CycleGAN(config, total_steps)
     if not tf.train.latest_checkpoint(str(folder / "checkpoints")):
         load_initial_generators(gan, config)
-    trainer = Trainer(gan, data, config, total_steps)
+    evaluate = training_evaluator(config, gan) if config.evaluate_every else None
+    trainer = Trainer(gan, data, config, total_steps, evaluate)
 
     devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
     log(
@@ -95,7 +97,8 @@ def _options_of(base: Config) -> type:
     hints = typing.get_type_hints(Config)
     groups: dict[str, list] = {}
     for field in dataclasses.fields(Config):
-        hint = Annotated[hints[field.name], tyro.conf.arg(help=field.metadata["help"])]
+        about = tyro.conf.arg(help=field.metadata["help"], aliases=field.metadata["aliases"])
+        hint = Annotated[hints[field.name], about]
         default = dataclasses.field(default=getattr(base, field.name))
         groups.setdefault(field.metadata["group"], []).append((field.name, hint, default))
     preset = Annotated[

@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +31,7 @@ FREE_SETTINGS = {
     "keep_checkpoints",
     "sample_every",
     "log_every",
+    "evaluate_every",
 }
 SAMPLE_ROWS = 8
 
@@ -62,15 +63,24 @@ class Trainer:
         data: What to train it on.
         config: The settings of the run.
         total_steps: When the run is complete.
+        evaluate: Measures the method as it is; called every `evaluate_every` steps and at the end.
 
     Raises:
         UserError: The folder holds a run of other data, or cannot be written.
     """
 
-    def __init__(self, method: Method, data: UnpairedImages, config: Config, total_steps: int):
+    def __init__(
+        self,
+        method: Method,
+        data: UnpairedImages,
+        config: Config,
+        total_steps: int,
+        evaluate: Callable[[], Mapping[str, float]] | None = None,
+    ):
         self.method, self.data, self.config, self.total_steps = method, data, config, total_steps
         self.folder = config.run_folder
         self._metrics_path = self.folder / "metrics.jsonl"
+        self._evaluate, self._evaluations_path = evaluate, self.folder / "evaluations.jsonl"
         self._manager = tf.train.CheckpointManager(
             tf.train.Checkpoint(**method.checkpoint_items),
             str(self.folder / "checkpoints"),
@@ -97,6 +107,7 @@ class Trainer:
         write_file(self.folder / "config.json", self.config.to_json())
         write_file(self.folder / "data.json", json.dumps(self._data_facts(), indent=2) + "\n")
         write_file(self._metrics_path, "")
+        self._evaluations_path.unlink(missing_ok=True)
 
     def _resume(self):
         before = json.loads((self.folder / "data.json").read_text())
@@ -109,8 +120,10 @@ class Trainer:
         self._manager.restore_or_initialize()
         write_file(self.folder / "config.json", self.config.to_json())
         # What was logged after the checkpoint will be logged again.
-        lines = [line for line in read_metrics(self.folder) if line["step"] <= self.step]
-        write_file(self._metrics_path, "".join(json.dumps(line) + "\n" for line in lines))
+        for path in (self._metrics_path, self._evaluations_path):
+            if path.exists():
+                lines = [line for line in read_log(path) if line["step"] <= self.step]
+                write_file(path, "".join(json.dumps(line) + "\n" for line in lines))
 
     def _data_facts(self) -> dict[str, int]:
         return {"trainA": len(self.data.train_x), "trainB": len(self.data.train_y)}
@@ -146,6 +159,8 @@ class Trainer:
                     line.update(step, f"epoch {epoch}, {speed.at(step)}, {_short(self._losses)}")
                 if config.sample_every and (step % config.sample_every == 0 or last):
                     self._save_samples(step, *samples)
+                if self._evaluate and (step % config.evaluate_every == 0 or last):
+                    self._save_evaluation(step)
                 if step % config.checkpoint_every == 0 or last or caught:
                     self._save_checkpoint(step)
                 if caught and not last:
@@ -195,6 +210,13 @@ class Trainer:
         grid = image_grid({heading: to_uint8(images) for heading, images in headings.items()})
         write_file(self.folder / "samples" / f"step_{step:06}.png", png_bytes(grid))
         tf.summary.image("samples", np.asarray(grid)[None], step)
+
+    def _save_evaluation(self, step: int):
+        numbers = self._evaluate()
+        for name, value in numbers.items():
+            tf.summary.scalar(f"evaluation/{name}", value, step)
+        with disk_errors(self._evaluations_path), self._evaluations_path.open("a") as file:
+            file.write(json.dumps({"step": step} | dict(numbers)) + "\n")
 
     def _save_checkpoint(self, step: int):
         self._look_at_losses()
@@ -271,8 +293,12 @@ def check_run_folder(folder: Path, config: Config) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The lines of a run's metrics.jsonl, without a last one that was cut off."""
-    path = folder / "metrics.jsonl"
+    """The lines of a run's metrics.jsonl."""
+    return read_log(folder / "metrics.jsonl")
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """The lines of a file of JSON lines, without a last one that was cut off."""
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 

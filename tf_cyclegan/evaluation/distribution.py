@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import NotMeasurable
+from ..progress import progress
 
 NEIGHBOURHOOD = 7  # pixels a side of a patch
 PATCHES = 128  # of each image and level
@@ -48,8 +49,12 @@ def sliced_wasserstein(images, others, seed=0) -> dict[str, float]:
     images, others = (x[np.arange(count) * len(x) // count] for x in (images, others))
     rng = np.random.default_rng(seed)
     distances = {}
-    pyramids = [_laplacian_pyramid(x.astype(np.float32)) for x in (images, others)]
-    for level, other_level in zip(*pyramids, strict=True):
+    pyramids = [
+        _laplacian_pyramid(x.astype(np.float32))
+        for x in progress((images, others), 2, "sliced Wasserstein, pyramid")
+    ]
+    levels = list(zip(*pyramids, strict=True))
+    for level, other_level in progress(levels, len(levels), "sliced Wasserstein, level"):
         descriptors = [_normalised(_patches(x, rng)) for x in (level, other_level)]
         directions = rng.standard_normal((descriptors[0].shape[1], PROJECTIONS))
         directions = (directions / np.linalg.norm(directions, axis=0)).astype(np.float32)

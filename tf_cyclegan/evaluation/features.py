@@ -29,7 +29,8 @@ def frechet_distance(mu1, sigma1, mu2, sigma2) -> float:
     mu1, sigma1, mu2, sigma2 = (np.asarray(x, np.float64) for x in (mu1, sigma1, mu2, sigma2))
     # Tr (S1 S2)^(1/2) is the sum of the singular values of S1^(1/2) S2^(1/2). Unlike a root of the
     # product it needs no complex numbers, and rounding is not magnified by a last square root.
-    overlap = np.linalg.svd(_root(sigma1) @ _root(sigma2), compute_uv=False).sum()
+    roots = [_root(sigma) for sigma in progress((sigma1, sigma2), 2, "FID, root of a covariance")]
+    overlap = np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()
     squared = np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * overlap
     return max(0.0, float(squared))  # rounding may go below
 
@@ -161,7 +162,8 @@ def _covered(points, centres, neighbours):
 
 def _squared_distances(x, y):
     """Between all rows of x and of y, a block of rows at a time."""
-    for start in range(0, len(x), BLOCK):
+    starts = range(0, len(x), BLOCK)
+    for start in progress(starts, len(starts), "precision and recall, block"):
         block = x[start : start + BLOCK]
         squares = (block**2).sum(axis=1)[:, None] - 2 * block @ y.T + (y**2).sum(axis=1)
         yield np.maximum(squares, 0)

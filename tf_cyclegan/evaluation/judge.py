@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from ..errors import NotMeasurable, UserError
-from ..progress import progress
+from ..progress import ProgressLine
 from . import segmentation
 from .paired import PAIRED_METRICS
 from .translations import Translations
@@ -73,7 +73,7 @@ def judge(
     }
     reasons = {}
     pictures = [{"name": name} for name in t.names]
-    for section, name, column, function in progress(jobs, len(jobs), what):
+    for section, name, column, function in _told(jobs, what):
         try:
             value = function()
             if isinstance(value, np.ndarray):
@@ -94,6 +94,14 @@ def judge(
     if not len(paired):
         reasons["paired"] = "no image of one domain has its true translation in the other"
     return result | {"pictures": pictures, "not_measured": reasons}
+
+
+def _told(jobs, what: str):
+    """Pass the jobs through and show how far they are, and which is being done."""
+    with ProgressLine(len(jobs), what) as line:
+        for done, job in enumerate(jobs):
+            line.update(done, job[1].replace("_", " "))
+            yield job
 
 
 def _mean(name: str, values: np.ndarray) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NotMeasurable
+from ..progress import progress
 
 WINDOW = 11  # pixels a side of the Gaussian window of SSIM
 SCALES = 5
@@ -81,8 +82,9 @@ def _check_size(metric: str, images, smallest: int):
 
 
 def _in_batches(metric, images, others) -> np.ndarray:
+    starts = range(0, len(images), BATCH)
     parts = [
         metric(tf.constant(images[i : i + BATCH]), tf.constant(others[i : i + BATCH])).numpy()
-        for i in range(0, len(images), BATCH)
+        for i in progress(starts, len(starts), "comparing pairs, batch")
     ]
     return np.concatenate(parts)

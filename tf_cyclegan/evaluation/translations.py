@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
@@ -157,18 +157,39 @@ def translate_run(
         UserError: The folder holds no run, or none with a checkpoint.
     """
     generator_g, generator_f = (restore_generator(folder, d)[0] for d in ("x_to_y", "y_to_x"))
-    ways = {"x_to_y": (x, y, generator_g, generator_f), "y_to_x": (y, x, generator_f, generator_g)}
-    results = {}
-    for direction in directions:
-        source, target, there, back = ways[direction]
+    return translate_both(cycles(generator_g, generator_f), x, y, directions, pairs)
 
+
+Cycle = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor]]
+
+
+def cycles(generator_g, generator_f) -> dict[str, Cycle]:
+    """Compiled functions from uint8 images to (translated, cycled) in [-1, 1], by direction."""
+
+    def cycle(there, back):
         @tf.function(reduce_retracing=True, autograph=False)
-        def there_and_back(images, there=there, back=back):
+        def there_and_back(images):
             # Not by way of 256 levels: a generator can hide what it needs for the way back in less.
             translated = there(normalise(images), training=False)
             return translated, back(translated, training=False)
 
-        parts = _in_batches(there_and_back, source.images, f"translating {direction}")
+        return there_and_back
+
+    return {"x_to_y": cycle(generator_g, generator_f), "y_to_x": cycle(generator_f, generator_g)}
+
+
+def translate_both(
+    cycles: Mapping[str, Cycle],
+    x: ImageSet,
+    y: ImageSet,
+    directions: Sequence[str],
+    pairs: Pairs,
+) -> dict[str, Translations]:
+    """Translate both test sets with what `cycles` returned, and back."""
+    results = {}
+    for direction in directions:
+        source, target = (x, y) if direction == "x_to_y" else (y, x)
+        parts = _in_batches(cycles[direction], source.images, f"translating {direction}")
         translated, cycled = (np.concatenate([to_uint8(p[i]) for p in parts]) for i in (0, 1))
         truth = find_pairs(source.names, target.names, pairs)
         results[direction] = Translations(
