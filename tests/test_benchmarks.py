@@ -3,6 +3,7 @@
 import functools
 import importlib
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -296,3 +297,10 @@ def test_scaling(run):
 def test_no_such_case():
     with pytest.raises(UserError, match="there is no case huge; there are resnet9_128"):
         train_step.main(["--cases", "huge"])
+
+
+def test_the_tables_of_the_scaling_page_are_up_to_date():
+    check = [sys.executable, "tools/scaling_table.py", "--check"]
+    root = Path(__file__).parents[1]
+    result = subprocess.run(check, cwd=root, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
