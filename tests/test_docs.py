@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import zipfile
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +34,13 @@ SMALL = {
     "load_size": 36,
     "filters": 2,
     "discriminator_filters": 2,
-    "steps": 2,
-    "checkpoint_every": 2,
-    "sample_every": 2,
+    "steps": 1,
+    "sample_every": 0,
     "jit": "off",
 }
 # What a command asks for is checked as it stands, and then this is run instead.
 SHORTER = {
-    "--steps": "2",
+    "--steps": "1",
     "--epochs": "1",
     "--image-size": "32",
     "--load-size": "36",
@@ -70,6 +70,20 @@ def prose(page: str) -> str:
     return FENCE.sub("", read(page))
 
 
+@contextmanager
+def training_shortened(monkeypatch):
+    """Train without making a graph of the step and without SavedModels at the end: the slow parts."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("tf_cyclegan.translator.export_run", lambda *_: [])
+            yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     """A folder with everything that the commands of the pages begin with."""
@@ -91,8 +105,11 @@ def template(tmp_path_factory):
         shutil.copy(GOLDEN / "resnet.pth", world / "cache" / "tf_cyclegan" / f"{name}.pth")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "EMOJI_ZIP", world / "emoji.zip")
-        run = str(world / "runs" / "emoji")
-        tf_cyclegan.train(small(dataclasses.replace(PRESETS["demo"], run_dir=run)))
+        run = world / "runs" / "emoji"
+        with training_shortened(patch):
+            tf_cyclegan.train(small(dataclasses.replace(PRESETS["demo"], run_dir=str(run))))
+        translator = importlib.import_module("tf_cyclegan.translator")
+        translator.export_run(run, run / "saved_model")
     return world
 
 
@@ -108,7 +125,7 @@ def world(template, tmp_path, monkeypatch):
 
 @pytest.fixture
 def shortened(monkeypatch):
-    """Small presets, and trainings that end without SavedModels."""
+    """Small presets."""
     for name, preset in PRESETS.items():
         monkeypatch.setitem(PRESETS, name, small(preset))
     monkeypatch.setattr(tf_cyclegan, "Config", lambda **settings: small(Config(**settings)))
@@ -143,9 +160,7 @@ def run_ours(name: str, arguments: list[str], command, monkeypatch) -> None:
         if name == "ablate" and "--variants" not in arguments:
             arguments += ["--variants", "cyclegan"]
     module = importlib.import_module(f"tf_cyclegan.{name}")
-    with monkeypatch.context() as patch:
-        if name in ("train", "ablate"):
-            patch.setattr("tf_cyclegan.translator.export_run", lambda *_: [])
+    with training_shortened(monkeypatch) if name in ("train", "ablate") else nullcontext():
         code, errors = command(module.main, *arguments)
     assert code == 0, (name, arguments, errors)
 
@@ -205,9 +220,7 @@ def test_commands_run(page, world, shortened, command, monkeypatch):
                 run_line(line, command, monkeypatch)
         elif language == "python":
             images = np.zeros([1, 40, 48, 3], np.uint8)
-            with monkeypatch.context() as patch:
-                if "cg.train(" in text:
-                    patch.setattr("tf_cyclegan.translator.export_run", lambda *_: [])
+            with training_shortened(monkeypatch) if "cg.train(" in text else nullcontext():
                 exec(compile(text, page, "exec"), {"images": images, "horses": images})
         else:
             assert language == "", f"{page} has a block of {language!r}"
