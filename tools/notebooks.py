@@ -31,17 +31,20 @@ PICTURES = ("image/png", "image/jpeg")
 SETUP_CELL = """\
 # A checkout of the repository is used as it is; elsewhere the package is installed if it is missing.
 import importlib.util
-import os
+import logging
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow starts quietly
 for folder in (Path.cwd(), *Path.cwd().parents):
     if (folder / "tf_cyclegan" / "__init__.py").is_file():
         sys.path.insert(0, str(folder))
         break
 if importlib.util.find_spec("tf_cyclegan") is None:
-    %pip install --quiet git+{repository}"""
+    %pip install --quiet git+{repository}
+
+# TensorFlow, without its notes on this machine.
+importlib.import_module("tf_cyclegan.commands").import_tensorflow()
+logging.getLogger("tensorflow").setLevel(logging.ERROR)"""
 
 
 def repository() -> str:

@@ -95,6 +95,7 @@ def execute(
             notebook,
             timeout=seconds_per_cell,
             kernel_name="python3",
+            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
             resources={"metadata": {"path": folder}},
         )
         client.execute(env=os.environ | {"PYTHONPATH": str(ROOT)} | environment)
