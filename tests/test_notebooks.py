@@ -143,12 +143,12 @@ def test_the_check_notices_what_a_run_left(checkout):
     path = checkout / "notebooks" / f"{NAMES[0]}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     code = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    code.outputs = [nbformat.v4.new_output("stream", text="something")]
+    code.outputs = [nbformat.v4.new_output("stream", text="left by a run")]
     nbformat.write(notebook, path)
     result = tool(checkout, "--check")
     assert result.returncode == 1 and path.name in result.stderr
     assert tool(checkout).returncode == 0
-    assert "something" not in path.read_text(encoding="utf-8")
+    assert "left by a run" not in path.read_text(encoding="utf-8")
 
 
 def test_a_missing_or_empty_picture_is_noticed():
