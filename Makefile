@@ -1,5 +1,6 @@
 # make demo   installs, then trains on the embedded emoji (2 cores: 20 minutes at most)
 # make test   installs, then runs all tests
+# make notebooks   executes all notebooks, small and without a network
 # make lint   checks style
 # make fidelity   measures all numbers against the original and writes docs/fidelity.md
 # make fuzz   feeds 100,000 damaged files to the reader of PyTorch checkpoints
@@ -7,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fidelity fuzz clean
+.PHONY: demo test notebooks lint fidelity fuzz clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m tf_cyclegan.train --dataset emoji
@@ -16,6 +17,9 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2
+
+notebooks: $(VENV)/.dev
+	$(BIN)/python -m tools.run_notebooks
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

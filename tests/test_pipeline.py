@@ -37,6 +37,26 @@ def test_batches_are_what_the_networks_take(config):
     assert -1 <= min(x.min(), y.min()) < 0 < max(x.max(), y.max()) <= 1
 
 
+def test_jitter_cuts_and_mirrors_by_its_seeds(config):
+    rows, columns = np.mgrid[:36, :40]
+    image = np.stack([rows, columns], axis=-1)
+    mirrored, corners = 0, set()
+    for number in range(40):
+        cut = pipeline.jitter(image, config, [0, number], [1, number]).numpy()
+        np.testing.assert_array_equal(cut, pipeline.jitter(image, config, [0, number], [1, number]))
+        top, left = cut.min(axis=(0, 1))
+        expected = image[top : top + 32, left : left + 32]
+        is_mirrored = cut[0, 0, 1] > cut[0, -1, 1]
+        np.testing.assert_array_equal(cut, expected[:, ::-1] if is_mirrored else expected)
+        mirrored += is_mirrored
+        corners.add((top, left))
+    assert 10 < mirrored < 30 and len(corners) > 20
+    straight = dataclasses.replace(config, mirror=False)
+    for number in range(10):
+        cut = pipeline.jitter(image, straight, [0, number], [1, number]).numpy()
+        assert cut[0, 0, 1] < cut[0, -1, 1]
+
+
 def test_the_stream_starts_anywhere(config):
     data = load_dataset(config)
     everything = batches(data, 0, 12)

@@ -49,12 +49,14 @@ def command_line(config):
 
 def test_a_run_leaves_behind_what_it_should(tiny_config):
     config = dataclasses.replace(tiny_config, sample_every=4, log_every=2)
-    folder = cg.train(config)
+    shown = []
+    folder = cg.train(config, on_sample=lambda path: shown.append((path.name, path.stat().st_size)))
     assert folder == config.run_folder
     assert [line["step"] for line in read_metrics(folder)] == [1, 2, 4, 6]
     assert cg.Config.from_json(folder / "config.json") == config
     samples = sorted(path.name for path in (folder / "samples").iterdir())
     assert samples == ["step_000004.png", "step_000006.png"]
+    assert [name for name, size in shown if size] == samples
     grid = Image.open(folder / "samples" / "step_000006.png")
     assert grid.width > 6 * 128 and grid.height > 2 * 128  # six columns, two test images
     assert Image.open(folder / "losses.png").width > 500

@@ -19,6 +19,7 @@ __all__ = [
     "Config",
     "CycleGAN",
     "UserError",
+    "assemble_dataset",
     "convert_checkpoint",
     "load_dataset",
     "load_translator",
@@ -27,6 +28,7 @@ __all__ = [
 
 _LAZY = {
     "CycleGAN": ".cyclegan",
+    "assemble_dataset": ".data.assemble",
     "convert_checkpoint": ".torch_networks",
     "load_dataset": ".data.pipeline",
     "load_translator": ".translate",

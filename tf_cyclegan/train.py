@@ -5,6 +5,7 @@ import dataclasses
 import sys
 import types
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +14,13 @@ from .config import PRESETS, Config
 from .progress import log
 
 
-def train(config: Config) -> Path:
+def train(config: Config, on_sample: Callable[[Path], None] | None = None) -> Path:
     """Train as `config` says, or go on where its run folder ended, and export both directions.
+
+    Args:
+        config: Every setting of the run.
+        on_sample: Called with the path of every sample picture once it is written, as a notebook
+            does to show it.
 
     Returns:
         The folder of the run.
@@ -43,7 +49,7 @@ def train(config: Config) -> Path:
     if not tf.train.latest_checkpoint(str(folder / "checkpoints")):
         load_initial_generators(gan, config)
     evaluate = training_evaluator(config, gan) if config.evaluate_every else None
-    trainer = Trainer(gan, data, config, total_steps, evaluate)
+    trainer = Trainer(gan, data, config, total_steps, evaluate, on_sample)
 
     devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
     log(
@@ -135,8 +141,8 @@ def main(arguments: list[str] | None = None) -> None:
 class _CallableModule(types.ModuleType):
     """Lets `tf_cyclegan.train(config)` work although `train` is also this module's name."""
 
-    def __call__(self, config: Config) -> Path:
-        return train(config)
+    def __call__(self, config: Config, on_sample: Callable[[Path], None] | None = None) -> Path:
+        return train(config, on_sample)
 
 
 sys.modules[__name__].__class__ = _CallableModule

@@ -64,6 +64,7 @@ class Trainer:
         config: The settings of the run.
         total_steps: When the run is complete.
         evaluate: Measures the method as it is; called every `evaluate_every` steps and at the end.
+        on_sample: Called with the path of every sample picture once it is written.
 
     Raises:
         UserError: The folder holds a run of other data, or cannot be written.
@@ -76,8 +77,10 @@ class Trainer:
         config: Config,
         total_steps: int,
         evaluate: Callable[[], Mapping[str, float]] | None = None,
+        on_sample: Callable[[Path], None] | None = None,
     ):
         self.method, self.data, self.config, self.total_steps = method, data, config, total_steps
+        self._on_sample = on_sample
         self.folder = config.run_folder
         self._metrics_path = self.folder / "metrics.jsonl"
         self._evaluate, self._evaluations_path = evaluate, self.folder / "evaluations.jsonl"
@@ -208,8 +211,11 @@ class Trainer:
             "G(F(y))": translated["cycled_y"],
         }
         grid = image_grid({heading: to_uint8(images) for heading, images in headings.items()})
-        write_file(self.folder / "samples" / f"step_{step:06}.png", png_bytes(grid))
+        path = self.folder / "samples" / f"step_{step:06}.png"
+        write_file(path, png_bytes(grid))
         tf.summary.image("samples", np.asarray(grid)[None], step)
+        if self._on_sample:
+            self._on_sample(path)
 
     def _save_evaluation(self, step: int):
         numbers = self._evaluate()

@@ -26,6 +26,25 @@ def normalise(images):
     return tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
+def jitter(image, config: Config, crop_seed, mirror_seed):
+    """Cut `config.image_shape` from a random place, and mirror every other image left to right.
+
+    Args:
+        image: `[H, W, C]` of any type, at least as large as what is cut.
+        config: For `image_shape` and `mirror`.
+        crop_seed: int32 `[2]`, which place; the same one gives the same place in any image.
+        mirror_seed: int32 `[2]`, whether mirrored.
+
+    Returns:
+        `[height, width, C]` of `config.image_shape`.
+    """
+    shape = (*config.image_shape, image.shape[-1])
+    image = tf.image.stateless_random_crop(image, shape, crop_seed)
+    if config.mirror:
+        image = tf.image.stateless_random_flip_left_right(image, mirror_seed)
+    return image
+
+
 class ScaledImages:
     """The images of a domain, decoded and scaled to one size.
 
@@ -145,10 +164,7 @@ class UnpairedImages:
 
         image = tf.numpy_function(images.__getitem__, [index], tf.uint8, stateful=False)
         image = tf.ensure_shape(image, images.shape)
-        shape = (*self.config.image_shape, 3)
-        image = tf.image.stateless_random_crop(image, shape, fold_in(crop, number))
-        if self.config.mirror:
-            image = tf.image.stateless_random_flip_left_right(image, fold_in(mirror, number))
+        image = jitter(image, self.config, fold_in(crop, number), fold_in(mirror, number))
         return normalise(image)
 
     def test_images(self, count: int) -> tuple[np.ndarray, np.ndarray]:

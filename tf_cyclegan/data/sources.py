@@ -97,7 +97,36 @@ def open_image_folder(folder: Path) -> Domain:
     return Domain([str(path) for path in paths], read)
 
 
+def open_images(path: str | Path) -> Domain:
+    """The images in a folder or a .zip, however they are laid out in it, sorted by path.
+
+    Raises:
+        UserError: There is no such folder or .zip, or it cannot be used.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return open_image_folder(path)
+    if not path.is_file():
+        raise UserError(f"there is no folder or .zip {path}")
+    archive, entries = _images_in_zip(path)
+    return _zip_domain(archive, threading.Lock(), sorted(entries.values()))
+
+
 def _open_zip(path: Path) -> dict[str, Domain]:
+    archive, entries = _images_in_zip(path)
+    members: dict[str, list[str]] = {}
+    for entry, name in entries.items():
+        # The authors' archives hold one folder, named as the data set, with the splits inside.
+        for depth in (0, 1):
+            if len(entry.parts) > depth + 1 and entry.parts[depth] in SPLITS:
+                members.setdefault(entry.parts[depth], []).append(name)
+                break
+    lock = threading.Lock()
+    return {split: _zip_domain(archive, lock, sorted(names)) for split, names in members.items()}
+
+
+def _images_in_zip(path: Path) -> tuple[zipfile.ZipFile, dict[PurePosixPath, str]]:
+    """Open an archive and list its images: their paths, and what the archive calls them."""
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -105,24 +134,19 @@ def _open_zip(path: Path) -> dict[str, Domain]:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
 
-    members: dict[str, list[str]] = {}
+    entries = {}
     for info in archive.infolist():
         entry = PurePosixPath(info.filename.replace("\\", "/"))
         if entry.is_absolute() or ".." in entry.parts or ":" in entry.parts[0]:
             raise UserError(f"{path} has an entry that leads out of it: {info.filename}")
         if info.is_dir() or not _is_image(entry) or entry.parts[0] == "__MACOSX":
             continue
-        # The authors' archives hold one folder, named as the data set, with the splits inside.
-        for depth in (0, 1):
-            if len(entry.parts) > depth + 1 and entry.parts[depth] in SPLITS:
-                members.setdefault(entry.parts[depth], []).append(info.filename)
-                break
         if info.flag_bits & 1:
             raise UserError(f"{path} is encrypted; unpack it and pass the folder")
         if info.file_size > MAX_FILE_BYTES:
             raise UserError(f"{path} has an entry too large for an image: {info.filename}")
-    lock = threading.Lock()
-    return {split: _zip_domain(archive, lock, sorted(names)) for split, names in members.items()}
+        entries[entry] = info.filename
+    return archive, entries
 
 
 def _zip_domain(archive: zipfile.ZipFile, lock: threading.Lock, names: Sequence[str]) -> Domain:
