@@ -40,6 +40,28 @@ def test_images_of_one_batch_meet_in_order():
     assert numbers(pool.images) == [1, 4]
 
 
+def test_batches_are_exchanged_as_image_after_image_would_be():
+    rng = np.random.default_rng(0)
+    for size in (1, 3, 6):
+        pool, slow, count = ImagePool(size, (1, 1, 1)), [0.0] * size, 0
+        for first in range(0, 100, 5):
+            images = list(range(first, first + 5))
+            keep, slots = rng.random(5) < 0.5, rng.integers(0, size, 5).astype(np.int32)
+            expected = []
+            for image, kept, slot in zip(images, keep, slots, strict=True):
+                if count < size:
+                    expected.append(image)
+                    slow[count] = image
+                    count += 1
+                elif kept:
+                    expected.append(image)
+                else:
+                    expected.append(slow[slot])
+                    slow[slot] = image
+            assert numbers(pool.exchange(numbered(*images), keep, slots)) == expected
+            assert numbers(pool.images) == slow and pool.count.numpy() == count
+
+
 def test_choices_follow_from_the_seed():
     def play(seed):
         pool = ImagePool(5, (1, 1, 1))
