@@ -11,6 +11,7 @@ from tf_cyclegan.models import (
     resnet_generator,
     unet_generator,
 )
+from tf_cyclegan.models.dropout import BatchDropout, share_of_batch
 
 
 def random_images(*shape, seed=0):
@@ -179,3 +180,21 @@ def test_u_net_dropout_works_in_training_alone():
     np.testing.assert_array_equal(generator(images), generator(images))
     trained = [generator(images, training=True).numpy() for _ in range(2)]
     assert not np.array_equal(*trained)
+
+
+def test_replicas_draw_the_dropout_of_the_whole_batch():
+    x, y = np.ones([4, 3, 3, 2], np.float32), 3 * np.ones([4, 3, 3, 2], np.float32)
+    whole, first, second = (BatchDropout(0.5, seed=7) for _ in range(3))
+    for _ in range(2):
+        expected = np.split(whole(np.concatenate([x, y]), training=True), 2)
+        halves = []
+        for index, layer in enumerate((first, second)):
+            own = slice(2 * index, 2 * index + 2)
+            with share_of_batch(index, 2, 2):
+                halves.append(np.split(layer(np.concatenate([x[own], y[own]]), training=True), 2))
+        for domain in range(2):
+            joined = np.concatenate([half[domain] for half in halves])
+            np.testing.assert_array_equal(expected[domain], joined)
+    assert 0.2 < np.mean(expected[0] == 0) < 0.8
+    np.testing.assert_array_equal(expected[0], np.where(expected[0] == 0, 0, 2))
+    np.testing.assert_array_equal(whole(x), x)

@@ -63,6 +63,31 @@ def test_the_stream_starts_anywhere(config):
     assert_same(everything[5:], batches(load_dataset(config), 5, 12))
 
 
+def test_shares_of_a_batch_make_up_the_batch(config):
+    data = load_dataset(dataclasses.replace(config, batch_size=4))
+    # Two workers of two replicas each: every element is what one replica gets.
+    shares = [
+        list(data.train_batches(3, 6, share=share, shares=2, parts=2).as_numpy_iterator())
+        for share in range(2)
+    ]
+    for step, batch in enumerate(batches(data, 3, 6)):
+        for domain in range(2):
+            parts = [share[2 * step + part][domain] for share in shares for part in range(2)]
+            assert [len(part) for part in parts] == [1] * 4
+            np.testing.assert_array_equal(np.concatenate(parts), batch[domain])
+
+
+def test_a_worker_reads_no_images_but_its_own(config, monkeypatch):
+    data = load_dataset(dataclasses.replace(config, batch_size=2))
+    read = []
+    get = pipeline.ScaledImages.__getitem__
+    monkeypatch.setattr(
+        pipeline.ScaledImages, "__getitem__", lambda self, i: read.append(i) or get(self, i)
+    )
+    assert len(list(data.train_batches(0, 2, share=1, shares=2))) == 2
+    assert len(read) == 2 * 2
+
+
 def test_the_seed_decides(config):
     one, same, other = (
         batches(load_dataset(dataclasses.replace(config, seed=seed)), 0, 4) for seed in (1, 1, 2)

@@ -118,6 +118,35 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tiny_config, tmp
     assert metrics.read_bytes() == (whole.run_folder / "metrics.jsonl").read_bytes()
 
 
+def test_several_steps_a_call_are_the_same_steps(tiny_config, tmp_path):
+    config = dataclasses.replace(
+        tiny_config, steps=11, checkpoint_every=5, sample_every=3, log_every=2
+    )
+    config = dataclasses.replace(config, generator="unet", unet_levels=2)  # has dropout
+    calls = []
+    do_steps = Trainer._do_steps
+
+    def counted(self, batches, count):
+        calls.append(count)
+        return do_steps(self, batches, count)
+
+    folders = []
+    for steps_per_call in (1, 8):
+        one = dataclasses.replace(
+            config, run_dir=str(tmp_path / f"by{steps_per_call}"), steps_per_call=steps_per_call
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Trainer, "_do_steps", counted)
+            folders.append(cg.train(one))
+    # Cut where a picture or a checkpoint is due.
+    assert calls == [1] * 11 + [3, 2, 1, 3, 1, 1]
+    one, eight = folders
+    assert checkpoint_hash(one) == checkpoint_hash(eight)
+    assert (one / "metrics.jsonl").read_bytes() == (eight / "metrics.jsonl").read_bytes()
+    for picture in (one / "samples").iterdir():
+        assert picture.read_bytes() == (eight / "samples" / picture.name).read_bytes()
+
+
 def test_another_config_is_refused_and_named(tiny_config):
     cg.train(tiny_config)
     other = dataclasses.replace(tiny_config, filters=3, seed=5, sample_every=2)

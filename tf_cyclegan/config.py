@@ -43,7 +43,7 @@ class Config:
         "nearest", "data", "interpolation; all but nearest filter against aliasing"
     )
     mirror: bool = _setting(True, "data", "mirror every other training image left to right")
-    batch_size: int = _setting(1, "data", "images of each domain a step")
+    batch_size: int = _setting(1, "data", "images of each domain a step, on all devices together")
     skip_unreadable: bool = _setting(
         False, "data", "leave out images that cannot be read, instead of stopping"
     )
@@ -104,6 +104,21 @@ class Config:
     seed: int = _setting(0, "training", "initial weights, data order and every random choice")
     jit: Literal["auto", "on", "off"] = _setting(
         "auto", "training", "compile the training step with XLA; auto does on a GPU"
+    )
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = _setting(
+        "float32", "training", "what the networks compute in; their weights are float32"
+    )
+    remat: bool = _setting(
+        False, "training", "compute the generators' activations twice instead of keeping them"
+    )
+    strategy: Literal["auto", "one", "mirrored", "multiworker", "tpu"] = _setting(
+        "auto",
+        "training",
+        "devices: one, all of this machine, those of all workers of TF_CONFIG, a TPU; auto takes "
+        "what there is",
+    )
+    steps_per_call: int = _setting(
+        1, "training", "steps between returns to Python; more help where launching is slow"
     )
 
     run_dir: str | None = _setting(
@@ -238,6 +253,7 @@ _LOWEST = {
     "sample_every": 0,
     "log_every": 1,
     "evaluate_every": 0,
+    "steps_per_call": 1,
 }
 
 

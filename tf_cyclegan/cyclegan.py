@@ -11,8 +11,15 @@ from .adam import FusedAdam
 from .config import Config
 from .errors import UserError
 from .image_pool import RNG, ImagePool
+from .loss_scale import LossScale, NoLossScale
 from .models import patchgan_discriminator, resnet_generator, unet_generator
 from .models.layers import seed_stream
+from .precision import computing_in
+from .remat import Rematerialised
+from .replicas import Replicas
+
+GENERATORS = ("generator_g", "generator_f")
+DISCRIMINATORS = ("discriminator_x", "discriminator_y")
 
 
 def build_generator(config: Config, seed: int) -> keras.Model:
@@ -48,6 +55,7 @@ class CycleGAN:
     Args:
         config: Networks, objective and optimizers.
         total_steps: Length of the run; the learning rate reaches zero at its end if it decays.
+        replicas: Those that do a step together, each on its share of the batch.
 
     Attributes:
         generator_g, generator_f, discriminator_x, discriminator_y: Keras models.
@@ -55,18 +63,28 @@ class CycleGAN:
         checkpoint_items: All that a step reads, under the tutorial's names.
     """
 
-    def __init__(self, config: Config, total_steps: int):
+    def __init__(self, config: Config, total_steps: int, replicas: Replicas | None = None):
         self.config = config
+        self.replicas = replicas or Replicas()
         seeds = seed_stream(config.seed)
-        self.generator_g = build_generator(config, next(seeds))
-        self.generator_f = build_generator(config, next(seeds))
-        self.discriminator_x = build_discriminator(config, next(seeds))
-        self.discriminator_y = build_discriminator(config, next(seeds))
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        with computing_in(config.precision) as networks:
+            self.generator_g = networks(build_generator(config, next(seeds)))
+            self.generator_f = networks(build_generator(config, next(seeds)))
+            self.discriminator_x = networks(build_discriminator(config, next(seeds)))
+            self.discriminator_y = networks(build_discriminator(config, next(seeds)))
+        remat = Rematerialised if config.remat else lambda network: network
+        self._g, self._f = remat(self.generator_g), remat(self.generator_f)
+        self.step = tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            name="step",
+        )
         self.checkpoint_items = {"step": self.step}
 
         self._optimizers = {}
-        for name in ("generator_g", "generator_f", "discriminator_x", "discriminator_y"):
+        for name in (*GENERATORS, *DISCRIMINATORS):
             network = getattr(self, name)
             rate = config.learning_rate
             if config.decay_start < 1:  # else a variable, as in checkpoints of the tutorial
@@ -80,6 +98,14 @@ class CycleGAN:
             states = [v.value for v in network.variables if id(v) not in weights]
             self.checkpoint_items[f"{name}_random_states"] = states
 
+        self._loss_scales = {GENERATORS: NoLossScale(), DISCRIMINATORS: NoLossScale()}
+        if config.precision == "mixed_float16":
+            self._loss_scales = {GENERATORS: LossScale(), DISCRIMINATORS: LossScale()}
+            for (name, _), scale in self._loss_scales.items():
+                self.checkpoint_items[f"{name[:-2]}_loss_scale"] = scale
+
+        self._generator_part = self.replicas.local(self.generator_gradients)
+        self._discriminator_part = self.replicas.local(self.discriminator_gradients)
         self.pool_x = self.pool_y = None
         if config.pool_size:
             shape = (*config.image_shape, 3)
@@ -95,16 +121,24 @@ class CycleGAN:
         the order of the four updates does not matter: this is the authors' step and the tutorial's.
 
         Args:
-            real_x: `[N, H, W, 3]` in [-1, 1].
-            real_y: `[N, H, W, 3]` in [-1, 1].
+            real_x: `[N, H, W, 3]` in [-1, 1]; on several replicas, this one's share of the batch.
+            real_y: `[N, H, W, 3]` in [-1, 1], likewise.
 
         Returns:
             The mean of every term of the objective over the batch, unweighted, as scalars.
         """
-        terms, gradients = self.losses_and_gradients(real_x, real_y)
-        for name, gradient in gradients.items():
-            variables = getattr(self, name).trainable_variables
-            self._optimizers[name].apply(gradient, variables)
+        terms, gradients = self.replicas.sum(self.losses_and_gradients(real_x, real_y))
+        for names, loss_scale in self._loss_scales.items():
+            if gradients.keys() >= set(names):
+                scaled = {name: gradients[name] for name in names}
+                unscaled, usable = loss_scale.unscaled(scaled)
+                self.replicas.update(
+                    [
+                        (self._optimizers[name], gradient, getattr(self, name).trainable_variables)
+                        for name, gradient in unscaled.items()
+                    ],
+                    usable,
+                )
         self.step.assign_add(1)
         return terms
 
@@ -114,7 +148,21 @@ class CycleGAN:
         Returns:
             The terms that `train_step` returns, and for the name of every network the gradients of
             its objective, in the order of its `trainable_variables`. Without an adversarial loss the
-            discriminators have none.
+            discriminators have none. On several replicas both are shares of the sums over all, and
+            with loss scaling the gradients are of the scaled loss.
+        """
+        terms, gradients, fake_x, fake_y = self._generator_part(real_x, real_y)
+        if self.config.lambda_adversarial:
+            fake_x, fake_y = self._from_pools(fake_x, fake_y)
+            part = self._discriminator_part(real_x, real_y, fake_x, fake_y)
+            terms, gradients = terms | part[0], gradients | part[1]
+        return terms, gradients
+
+    def generator_gradients(self, real_x, real_y) -> tuple[dict, dict, tf.Tensor, tf.Tensor]:
+        """Translate the images, and say how the generators should change.
+
+        Returns:
+            Terms and gradients as `losses_and_gradients`, fake_x and fake_y.
         """
         config = self.config
         adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
@@ -126,11 +174,11 @@ class CycleGAN:
         with tf.GradientTape() as tape:
             if lambda_identity:
                 reals = tf.concat([real_x, real_y], 0), tf.concat([real_y, real_x], 0)
-                fake_y, same_y = tf.split(self.generator_g(reals[0], training=True), 2)
-                fake_x, same_x = tf.split(self.generator_f(reals[1], training=True), 2)
+                fake_y, same_y = tf.split(self._g(reals[0], training=True), 2)
+                fake_x, same_x = tf.split(self._f(reals[1], training=True), 2)
             else:
-                fake_y = self.generator_g(real_x, training=True)
-                fake_x = self.generator_f(real_y, training=True)
+                fake_y = self._g(real_x, training=True)
+                fake_x = self._f(real_y, training=True)
 
             if config.lambda_adversarial:
                 terms["generator_g"] = losses.generator_adversarial(
@@ -141,11 +189,11 @@ class CycleGAN:
                 )
                 weights["generator_g"] = weights["generator_f"] = config.lambda_adversarial
             if config.lambda_cycle and config.cycle_terms != "backward":
-                cycled_x = self.generator_f(fake_y, training=True)
+                cycled_x = self._f(fake_y, training=True)
                 terms["cycle_x"] = losses.l1(real_x, cycled_x)
                 weights["cycle_x"] = config.lambda_cycle
             if config.lambda_cycle and config.cycle_terms != "forward":
-                cycled_y = self.generator_g(fake_x, training=True)
+                cycled_y = self._g(fake_x, training=True)
                 terms["cycle_y"] = losses.l1(real_y, cycled_y)
                 weights["cycle_y"] = config.lambda_cycle
             if lambda_identity:
@@ -153,14 +201,17 @@ class CycleGAN:
                 terms["identity_y"] = losses.l1(real_y, same_y)
                 weights["identity_x"] = weights["identity_y"] = lambda_identity
 
-            terms = {name: tf.reduce_mean(term) for name, term in terms.items()}
-            generator_loss = tf.add_n([weights[name] * terms[name] for name in terms])
+            terms = {name: self._batch_mean(term) for name, term in terms.items()}
+            loss = tf.add_n([weights[name] * terms[name] for name in terms])
+            loss = self._loss_scales[GENERATORS].scaled(loss)
 
-        gradients = self._gradients(tape, generator_loss, "generator_g", "generator_f")
-        if not config.lambda_adversarial:
-            return terms, gradients
+        gradients = self._gradients(tape, loss, GENERATORS)
+        return terms, gradients, fake_x, fake_y
 
-        fake_x, fake_y = self._from_pools(fake_x, fake_y)
+    def discriminator_gradients(self, real_x, real_y, fake_x, fake_y) -> tuple[dict, dict]:
+        """Say how the discriminators should change to tell real images from generated ones."""
+        adversarial_loss = losses.ADVERSARIAL_LOSSES[self.config.adversarial_loss]
+        terms = {}
         with tf.GradientTape() as tape:
             for name, network, real, fake in (
                 ("discriminator_x", self.discriminator_x, real_x, fake_x),
@@ -170,23 +221,30 @@ class CycleGAN:
                     adversarial_loss,
                     *tf.split(network(tf.concat([real, fake], 0), training=True), 2),
                 )
-                terms[name] = tf.reduce_mean(term)
-            discriminator_loss = terms["discriminator_x"] + terms["discriminator_y"]
+                terms[name] = self._batch_mean(term)
+            loss = terms["discriminator_x"] + terms["discriminator_y"]
+            loss = self._loss_scales[DISCRIMINATORS].scaled(loss)
 
-        gradients |= self._gradients(tape, discriminator_loss, "discriminator_x", "discriminator_y")
-        return terms, gradients
+        return terms, self._gradients(tape, loss, DISCRIMINATORS)
 
-    def _gradients(self, tape, loss, *names):
+    def _batch_mean(self, term):
+        """A share of the mean over the batch: the shares of all replicas add up to it."""
+        return tf.reduce_mean(term) / self.replicas.count
+
+    def _gradients(self, tape, loss, names):
         variables = {name: getattr(self, name).trainable_variables for name in names}
         return tape.gradient(loss, variables)
 
     def _from_pools(self, fake_x, fake_y):
-        """Exchange fresh images for what the discriminators should see."""
+        """Exchange fresh images, those of all replicas, for what the discriminators should see."""
         if self.pool_x is None:
             return fake_x, fake_y
+        fake_x, fake_y = self.replicas.gather([fake_x, fake_y])
         seed = tf.random.fold_in([self.config.seed, 0], self.step, RNG)
         seeds = tf.random.split(seed, 2, RNG)
-        return self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])
+        return self.replicas.share(
+            [self.pool_x.query(fake_x, seeds[0]), self.pool_y.query(fake_y, seeds[1])]
+        )
 
     def translate(self, real_x, real_y) -> dict[str, tf.Tensor]:
         """Translate a batch of each domain there and back: what sample pictures show."""

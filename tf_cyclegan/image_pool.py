@@ -23,8 +23,10 @@ class ImagePool(tf.Module):
     def __init__(self, size, image_shape, dtype="float32", name=None):
         super().__init__(name=name)
         self.size = size
-        self.images = tf.Variable(tf.zeros([size, *image_shape], dtype), trainable=False)
-        self.count = tf.Variable(0, dtype=tf.int32, trainable=False)
+        # Replicas change their copies alike, so that nothing need be sent: hence no aggregation.
+        mirrored = {"trainable": False, "aggregation": tf.VariableAggregation.NONE}
+        self.images = tf.Variable(tf.zeros([size, *image_shape], dtype), **mirrored)
+        self.count = tf.Variable(0, dtype=tf.int32, **mirrored)
 
     def query(self, images, seed):
         """Store and exchange a batch of images.
@@ -50,17 +52,29 @@ class ImagePool(tf.Module):
             keep: bool `[N]`: whether a full pool returns the image itself.
             slots: int32 `[N]`: the place in a full pool to exchange with.
         """
-        pool, count = self.images.value(), self.count.value()
-        returned = []
-        # One image after the other: an image can meet one that came in the same batch.
-        for image, kept, slot in zip(*map(tf.unstack, (images, keep, slots)), strict=True):
-            filling = count < self.size
-            slot = tf.where(filling, count, slot)
-            old = tf.gather(pool, slot)
-            stored = tf.where(tf.logical_and(kept, tf.logical_not(filling)), old, image)
-            pool = tf.tensor_scatter_nd_update(pool, [[slot]], [stored])
-            returned.append(tf.where(tf.logical_or(filling, kept), image, old))
-            count = tf.minimum(count + 1, self.size)
-        self.images.assign(pool)
-        self.count.assign(count)
-        return tf.stack(returned)
+        place = tf.range(images.shape[0])
+        filling = self.count + place < self.size
+        slots = tf.where(filling, self.count + place, slots)
+        writes = tf.logical_or(filling, tf.logical_not(keep))
+        # An image can meet one that came before it in the same batch: what a slot holds is the image
+        # of the batch that was written there last, or else the pool's own.
+        same_slot = tf.logical_and(slots[:, None] == slots[None, :], writes[None, :])
+        last = tf.reduce_max(tf.where(same_slot, place, -1), axis=1)
+        before = tf.logical_and(same_slot, place[None, :] < place[:, None])
+        last_before = tf.reduce_max(tf.where(before, place, -1), axis=1)
+        old = tf.gather(self.images, slots)
+
+        def held(writer):
+            written = _each(writer >= 0, images)
+            return tf.where(written, tf.gather(images, tf.maximum(writer, 0)), old)
+
+        fresh = tf.logical_or(filling, keep)
+        returned = tf.where(_each(fresh, images), images, held(last_before))
+        self.images.scatter_update(tf.IndexedSlices(held(last), slots))
+        self.count.assign(tf.minimum(self.count + images.shape[0], self.size))
+        return returned
+
+
+def _each(condition, images):
+    """Give `[N]` the dimensions of images, to choose between them."""
+    return tf.reshape(condition, [-1] + [1] * (len(images.shape) - 1))

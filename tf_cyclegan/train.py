@@ -29,43 +29,62 @@ def train(config: Config, on_sample: Callable[[Path], None] | None = None) -> Pa
         UserError: The data, the folder or the settings do not allow it.
         Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
     """
+    from .strategy import find_devices
+
+    devices = find_devices(config.strategy, config.batch_size)
+    with devices.lost_workers_told():
+        return _train_on(devices, config, on_sample)
+
+
+def _train_on(devices, config: Config, on_sample) -> Path:
     import tensorflow as tf
 
     from .cyclegan import CycleGAN
     from .data.pipeline import load_dataset
     from .evaluate import training_evaluator
     from .initial_generators import load_initial_generators
-    from .trainer import Trainer, check_run_folder
+    from .trainer import Trainer, check_run_folder, xla_pays
     from .translator import export_run
 
     folder = config.run_folder
-    check_run_folder(folder, config)
+    if devices.is_chief:
+        tell = log
+        check_run_folder(folder, config)
+    else:
+        log(f"joined {devices.name}; the first of them tells how far they are")
+        tell = _tell_nothing
     data = load_dataset(config)
     for images in (data.train_x, data.train_y):
         if images.skipped:
-            log(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")
+            tell(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")
     total_steps = config.steps or config.epochs * data.steps_per_epoch
-    gan = CycleGAN(config, total_steps)
+    with devices.scope():
+        gan = CycleGAN(config, total_steps, devices.replicas(xla_pays(config)))
     if not tf.train.latest_checkpoint(str(folder / "checkpoints")):
         load_initial_generators(gan, config)
     evaluate = training_evaluator(config, gan) if config.evaluate_every else None
-    trainer = Trainer(gan, data, config, total_steps, evaluate, on_sample)
+    trainer = Trainer(gan, data, config, total_steps, evaluate, on_sample, devices)
 
-    devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
-    log(
+    tell(
         f"{folder}: {len(data.train_x)} images of X, {len(data.train_y)} of Y, "
-        f"{total_steps} steps of batch {config.batch_size} on {devices[0].device_type}"
+        f"{total_steps} steps of batch {config.batch_size} on {devices.name}"
     )
     if trainer.step >= total_steps:
-        log(f"the run is complete at step {trainer.step}; choose another --run-dir for a new one")
+        tell(f"the run is complete at step {trainer.step}; choose another --run-dir for a new one")
     else:
         if trainer.step:
-            log(f"continuing at step {trainer.step}")
+            tell(f"continuing at step {trainer.step}")
         trainer.run()
-    log("exporting the translators")
-    for path in export_run(folder, folder / "saved_model"):
-        log(f"wrote {path}")
+    if devices.is_chief:
+        log("exporting the translators")
+        for path in export_run(folder, folder / "saved_model"):
+            log(f"wrote {path}")
+    devices.all_workers(0)  # TensorFlow takes a worker that has ended before the others for lost
     return folder
+
+
+def _tell_nothing(_message: str) -> None:
+    """What a worker that is not the chief says in its place."""
 
 
 def parse_config(arguments: list[str] | None = None) -> Config:

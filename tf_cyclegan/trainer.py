@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +23,10 @@ from .errors import UserError
 from .files import disk_errors, write_file
 from .pictures import image_grid, loss_curves, png_bytes, to_uint8
 from .progress import ProgressLine, log
+from .strategy import Devices
 
-# Settings that change where or how often a run is looked at, but not one bit of its weights.
+# Settings that change where or how often a run is looked at, or on what it runs, but not its weights:
+# not one bit of them, or for the last two no more than their rounding.
 FREE_SETTINGS = {
     "data_dir",
     "run_dir",
@@ -32,7 +35,11 @@ FREE_SETTINGS = {
     "sample_every",
     "log_every",
     "evaluate_every",
+    "steps_per_call",
+    "remat",
+    "strategy",
 }
+PLACES = {"dataset", "data_dir", "run_dir"}  # settings that may be paths, other ones on each worker
 SAMPLE_ROWS = 8
 
 
@@ -65,6 +72,7 @@ class Trainer:
         total_steps: When the run is complete.
         evaluate: Measures the method as it is; called every `evaluate_every` steps and at the end.
         on_sample: Called with the path of every sample picture once it is written.
+        devices: What to train on; one device if not given.
 
     Raises:
         UserError: The folder holds a run of other data, or cannot be written.
@@ -78,9 +86,10 @@ class Trainer:
         total_steps: int,
         evaluate: Callable[[], Mapping[str, float]] | None = None,
         on_sample: Callable[[Path], None] | None = None,
+        devices: Devices | None = None,
     ):
         self.method, self.data, self.config, self.total_steps = method, data, config, total_steps
-        self._on_sample = on_sample
+        self._on_sample, self.devices = on_sample, devices or Devices()
         self.folder = config.run_folder
         self._metrics_path = self.folder / "metrics.jsonl"
         self._evaluate, self._evaluations_path = evaluate, self.folder / "evaluations.jsonl"
@@ -94,19 +103,21 @@ class Trainer:
             self._resume()
         else:
             self._begin()
-        self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []  # losses not looked at yet
+        # Losses not looked at yet: those of one call, after the number of the step before it.
+        self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
         self._losses: dict[str, float] = {}  # the newest looked at
-        self._train_step = tf.function(
-            method.train_step, jit_compile=xla_pays(config), autograph=False
-        )
-        self._translate = tf.function(method.translate, autograph=False)
+        self._train_step = self.devices.function(method.train_step, xla_pays(config))
+        self._train_steps = tf.function(self._several_steps, autograph=False)
+        self._translate = self.devices.function(method.translate, jit=False)
 
     @property
     def step(self) -> int:
         """Steps done so far."""
-        return int(self.method.step)
+        return int(self.method.step.numpy())
 
     def _begin(self):
+        if not self.devices.is_chief:
+            return
         write_file(self.folder / "config.json", self.config.to_json())
         write_file(self.folder / "data.json", json.dumps(self._data_facts(), indent=2) + "\n")
         write_file(self._metrics_path, "")
@@ -121,6 +132,8 @@ class Trainer:
                     f"{count}: restore the data or choose another --run-dir"
                 )
         self._manager.restore_or_initialize()
+        if not self.devices.is_chief:
+            return
         write_file(self.folder / "config.json", self.config.to_json())
         # What was logged after the checkpoint will be logged again.
         for path in (self._metrics_path, self._evaluations_path):
@@ -141,37 +154,97 @@ class Trainer:
         config, first, total = self.config, self.step, self.total_steps
         samples = self.data.test_images(SAMPLE_ROWS)
         speed = Speed(config.batch_size)
-        log("tracing the training step, so that the first takes a while")
-        writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
-        with (
-            ProgressLine(total, "step", first) as line,
-            _signals_caught() as caught,
-            writer.as_default(),
-        ):
-            for step, (real_x, real_y) in enumerate(
-                self.data.train_batches(first, total), first + 1
-            ):
-                self._pending.append((step, self._train_step(real_x, real_y)))
+        self._check_workers()
+        batches = self.devices.batches(self.data, first, total)
+        with self._told(first) as line, _signals_caught() as caught:
+            step = first
+            while step < total:
+                before, step = step, self._end_of_call(step)
+                self._pending.append((before, self._do_steps(batches, step - before)))
                 last = step == total
-                if step == first + 1:
+                due = step // config.log_every > before // config.log_every or last
+                if before == first:
                     self._look_at_losses()
                     speed.start(step)
-                if step % config.log_every == 0 or last:
+                if due:
                     self._look_at_losses()
-                    epoch = -(-step // self.data.steps_per_epoch)
-                    line.update(step, f"epoch {epoch}, {speed.at(step)}, {_short(self._losses)}")
+                    if line:
+                        epoch = -(-step // self.data.steps_per_epoch)
+                        text = f"epoch {epoch}, {speed.at(step)}, {_short(self._losses)}"
+                        line.update(step, text)
                 if config.sample_every and (step % config.sample_every == 0 or last):
                     self._save_samples(step, *samples)
                 if self._evaluate and (step % config.evaluate_every == 0 or last):
                     self._save_evaluation(step)
-                if step % config.checkpoint_every == 0 or last or caught:
+                stop = caught[0] if caught else 0
+                if self.devices.workers > 1:  # they stop at the same step, where any was told to
+                    stop = max(self.devices.all_workers(stop)) if due else 0
+                if step % config.checkpoint_every == 0 or last or stop:
                     self._save_checkpoint(step)
-                if caught and not last:
-                    raise Interrupted(caught[0], step)
-        writer.close()
+                if stop and not last:
+                    self.devices.all_workers(0)  # until the checkpoint is written
+                    raise Interrupted(stop, step)
         metrics = read_metrics(self.folder)
-        if metrics:
+        if metrics and self.devices.is_chief:
             loss_curves(metrics, self.folder / "losses.png")
+
+    def _check_workers(self):
+        """See that all workers are about to do the same."""
+        here = dataclasses.asdict(self.config) | self._data_facts()
+        here = {name: here[name] for name in here if name not in PLACES}
+        what = {
+            "settings or images": zlib.crc32(json.dumps(here).encode()),
+            "checkpoints": self.step,
+        }
+        for name, value in what.items():
+            if len(set(self.devices.all_workers(value))) > 1:
+                raise UserError(
+                    f"the workers of this run have different {name}: start all with the same options, "
+                    "and with a data set and a --run-dir that all of them can see"
+                )
+
+    @contextmanager
+    def _told(self, first: int) -> Iterator[ProgressLine | None]:
+        """Show and log how far the run is; one worker does it for all."""
+        if not self.devices.is_chief:
+            yield None
+            return
+        log("tracing the training step, so that the first takes a while")
+        writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+        with ProgressLine(self.total_steps, "step", first) as line, writer.as_default():
+            yield line
+        writer.close()
+
+    def _end_of_call(self, step: int) -> int:
+        """The step up to which the next call goes: none goes past one where something is saved."""
+        config = self.config
+        ends = [step + config.steps_per_call, self.total_steps]
+        for every in (config.checkpoint_every, config.sample_every, config.evaluate_every):
+            if every:
+                ends.append((step // every + 1) * every)
+        return min(ends)
+
+    def _do_steps(self, batches: Iterator, count: int) -> dict[str, tf.Tensor]:
+        """Do `count` steps on the next batches: the losses, scalars or `[count]`."""
+        if self.config.steps_per_call == 1:
+            return self._train_step(*next(batches))
+        return self._train_steps(batches, tf.constant(count))
+
+    def _several_steps(self, batches, count):
+        # Traced here once more, to know what the loop has to collect.
+        losses = self._train_step.get_concrete_function(*batches.element_spec).structured_outputs
+        collected = {name: tf.TensorArray(loss.dtype, count) for name, loss in losses.items()}
+
+        def do_step(number, collected):
+            losses = self._train_step(*batches.get_next())
+            return number + 1, {
+                name: collected[name].write(number, losses[name]) for name in losses
+            }
+
+        _, collected = tf.while_loop(
+            lambda number, _: number < count, do_step, (0, collected), parallel_iterations=1
+        )
+        return {name: array.stack() for name, array in collected.items()}
 
     def _look_at_losses(self):
         """Check the losses since the last look and log those that are due.
@@ -179,18 +252,23 @@ class Trainer:
         One transfer for many steps: a GPU does not wait for its numbers at every step.
         """
         lines = []
-        for step, tensors in self._pending:
-            losses = self._losses = {name: float(value) for name, value in tensors.items()}
-            for name, value in losses.items():
-                if not math.isfinite(value):
-                    raise UserError(self._not_finite(name, value, step))
-            if step == 1 or step % self.config.log_every == 0:
-                lines.append(json.dumps({"step": step} | losses) + "\n")
+        for before, tensors in self._pending:
+            rows = zip(
+                *(np.atleast_1d(tensor).tolist() for tensor in tensors.values()), strict=True
+            )
+            for step, row in enumerate(rows, before + 1):
+                losses = self._losses = dict(zip(tensors, row, strict=True))
                 for name, value in losses.items():
-                    tf.summary.scalar(name, value, step)
+                    if not math.isfinite(value):
+                        raise UserError(self._not_finite(name, value, step))
+                if step == 1 or step % self.config.log_every == 0:
+                    lines.append(json.dumps({"step": step} | losses) + "\n")
+                    for name, value in losses.items():
+                        tf.summary.scalar(name, value, step)
         self._pending.clear()
-        with disk_errors(self._metrics_path), self._metrics_path.open("a") as file:
-            file.writelines(lines)
+        if self.devices.is_chief:
+            with disk_errors(self._metrics_path), self._metrics_path.open("a") as file:
+                file.writelines(lines)
 
     def _not_finite(self, name: str, value: float, step: int) -> str:
         kept = self._manager.latest_checkpoint
@@ -201,6 +279,8 @@ class Trainer:
         )
 
     def _save_samples(self, step: int, real_x, real_y):
+        if not self.devices.is_chief:
+            return
         translated = self._translate(real_x, real_y)
         headings = {
             "x": real_x,
@@ -218,6 +298,8 @@ class Trainer:
             self._on_sample(path)
 
     def _save_evaluation(self, step: int):
+        if not self.devices.is_chief:
+            return
         numbers = self._evaluate()
         for name, value in numbers.items():
             tf.summary.scalar(f"evaluation/{name}", value, step)
@@ -226,6 +308,9 @@ class Trainer:
 
     def _save_checkpoint(self, step: int):
         self._look_at_losses()
+        # No variable is computed from several replicas when it is read, so saving concerns one only.
+        if not self.devices.is_chief:
+            return
         try:
             self._manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:

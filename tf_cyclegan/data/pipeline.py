@@ -134,16 +134,33 @@ class UnpairedImages:
         """Batches until the larger domain has been shown once; a smaller rest is left out."""
         return max(len(self.train_x), len(self.train_y)) // self.config.batch_size
 
-    def train_batches(self, start_step: int, total_steps: int) -> tf.data.Dataset:
+    def train_batches(
+        self, start_step: int, total_steps: int, share=0, shares=1, parts=1
+    ) -> tf.data.Dataset:
         """The batches of steps `start_step` to `total_steps`, the same from wherever it starts.
 
+        Args:
+            start_step: Steps to leave out.
+            total_steps: Where to end.
+            share: Which of the `shares` equal pieces of every batch to give: the images of the
+                others are not read.
+            shares: How many workers there are.
+            parts: In how many elements, one after the other, to give the share of a batch: one for
+                each replica of a worker.
+
         Returns:
-            Pairs of float32 `[batch_size, H, W, 3]` in [-1, 1]: real_x and real_y.
+            Pairs of float32 `[batch_size / shares / parts, H, W, 3]` in [-1, 1]: real_x and real_y.
         """
         batch_size = self.config.batch_size
-        numbers = tf.data.Dataset.range(start_step * batch_size, total_steps * batch_size)
+        own = batch_size // shares
+
+        def number_in_stream(number):
+            return number // own * batch_size + share * own + number % own
+
+        numbers = tf.data.Dataset.range(start_step * own, total_steps * own).map(number_in_stream)
         examples = numbers.map(self._examples, num_parallel_calls=tf.data.AUTOTUNE)
-        return examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        batches = examples.batch(own // parts, drop_remainder=True)
+        return batches.prefetch(tf.data.AUTOTUNE)
 
     @tf.autograph.experimental.do_not_convert
     def _examples(self, number):

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from .dropout import BatchDropout
 from .layers import (
     InstanceNormalization,
     NearestUpsampling2D,
@@ -57,7 +58,7 @@ def unet_generator(
         return [NearestUpsampling2D(), layers.Conv2D(channels, 3, **kwargs)]
 
     def upsample(channels, dropout):
-        dropouts = [layers.Dropout(0.5, seed=next(seeds))] if dropout else []
+        dropouts = [BatchDropout(0.5, seed=next(seeds))] if dropout else []
         return keras.Sequential([*grow(channels, use_bias=False), norm(), *dropouts, layers.ReLU()])
 
     widths = [filters * min(2**level, 8) for level in range(levels)]
