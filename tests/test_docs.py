@@ -239,7 +239,8 @@ def write_film(path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_in_the_text_parse(page, world):
+def test_commands_in_the_text_parse(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where no run has begun
     for code in re.findall(r"`([^`]+)`", prose(page)):
         words = shlex.split(code) if re.match(r"(python|make|pip|pytest) ", code) else []
         match words:
