@@ -26,7 +26,11 @@ NOTEBOOKS = {
 }
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-PICTURES = ("image/png", "image/jpeg")
+# What a picture in a notebook may be, and how Pillow writes it small.
+PICTURES = {
+    "image/png": {"format": "PNG"},
+    "image/jpeg": {"format": "JPEG", "quality": 75, "progressive": True},
+}
 
 SETUP_CELL = """\
 # A checkout of the repository is used as it is; elsewhere the package is installed if it is missing.

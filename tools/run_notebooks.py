@@ -32,7 +32,7 @@ from tools.notebooks import (
     to_text,
 )
 
-KEPT_WIDTH = 800  # pixels
+KEPT_WIDTH = 640  # pixels
 # What is set in the cell with the tag `parameters`, for each run of a notebook. Weights are asked for
 # at MIRROR; where it is not set, nothing can be fetched.
 SMALL = {
@@ -132,13 +132,9 @@ def smaller(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
         height = round(image.height * KEPT_WIDTH / image.width)
         image = image.resize((KEPT_WIDTH, height), Image.Resampling.LANCZOS)
     encodings = {}
-    for kind, options in zip(
-        PICTURES,
-        ({"format": "PNG", "optimize": True}, {"format": "JPEG", "quality": 85}),
-        strict=True,
-    ):
+    for kind, options in PICTURES.items():
         buffer = io.BytesIO()
-        image.save(buffer, **options)
+        image.save(buffer, optimize=True, **options)
         encodings[kind] = base64.b64encode(buffer.getvalue()).decode()
     kind = min(encodings, key=lambda kind: len(encodings[kind]))
     return nbformat.v4.new_output("display_data", data={kind: encodings[kind]})
