@@ -1,6 +1,7 @@
 """Small data sets and small runs for all tests."""
 
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -10,6 +11,10 @@ from PIL import Image
 
 from tf_cyclegan.commands import run_command
 from tf_cyclegan.config import Config
+
+# What runs in the background may have been told to ignore Ctrl-C, and passes that on to the commands
+# that tests send it to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY_SETTINGS = {
     "image_size": 32,
