@@ -9,6 +9,7 @@ from ..errors import NotMeasurable
 from ..progress import progress
 
 WINDOW = 11  # pixels a side of the Gaussian window of SSIM
+CONSTANTS = {"max_val": 255, "filter_size": WINDOW, "filter_sigma": 1.5, "k1": 0.01, "k2": 0.03}
 SCALES = 5
 SMALLEST_MS_SSIM = (WINDOW - 1) * 2 ** (SCALES - 1) + 1  # what leaves a window on the last scale
 BATCH = 32
@@ -36,9 +37,7 @@ def ssim(images, others) -> np.ndarray:
     """
     _check_size("SSIM", images, WINDOW)
     return _in_batches(
-        lambda x, y: tf.image.ssim(
-            x, y, max_val=255, filter_size=WINDOW, filter_sigma=1.5, k1=0.01, k2=0.03
-        ),
+        lambda x, y: tf.image.ssim(x, y, **CONSTANTS),
         images,
         others,
     )
@@ -55,9 +54,7 @@ def ms_ssim(images, others) -> np.ndarray:
     """
     _check_size("multi-scale SSIM", images, SMALLEST_MS_SSIM)
     return _in_batches(
-        lambda x, y: tf.image.ssim_multiscale(
-            x, y, max_val=255, filter_size=WINDOW, filter_sigma=1.5, k1=0.01, k2=0.03
-        ),
+        lambda x, y: tf.image.ssim_multiscale(x, y, **CONSTANTS),
         images,
         others,
     )
