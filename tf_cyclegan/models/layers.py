@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from . import winograd
+
 
 @keras.saving.register_keras_serializable("tf_cyclegan")
 class InstanceNormalization(keras.layers.Layer):
@@ -111,6 +113,37 @@ class ReflectionPadding2D(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"padding": self.padding}
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class ReflectedConv2D(keras.layers.Conv2D):
+    """Keras's `Conv2D` with 3x3 kernels and stride 1, of images that continue in their mirror image.
+
+    `ReflectionPadding2D(1)` and `Conv2D(filters, 3)` in one, because on a CPU there is a faster way to
+    compute both: see `winograd`. The sums are the same to rounding, and so are the weights.
+
+    Args:
+        filters: Channels of the output.
+        **kwargs: As for `Conv2D`.
+
+    Input shape: `[N, H, W, C]`, H and W may be unknown. Output shape: `[N, H, W, filters]`.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(filters, 3, padding="same", **kwargs)
+
+    def call(self, inputs):
+        if winograd.pays(inputs.shape, inputs.dtype):
+            x = winograd.convolve_reflected(inputs, ops.cast(self.kernel, inputs.dtype))
+        else:
+            padded = ops.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="reflect")
+            x = ops.conv(padded, self.kernel, padding="valid")
+        return self.activation(x + self.bias if self.use_bias else x)
+
+    def get_config(self):
+        config = super().get_config()
+        fixed = ("kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups")
+        return {name: value for name, value in config.items() if name not in fixed}
 
 
 @keras.saving.register_keras_serializable("tf_cyclegan")

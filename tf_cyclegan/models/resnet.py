@@ -6,6 +6,7 @@ from keras import layers
 from .layers import (
     CropTopLeft2D,
     NearestUpsampling2D,
+    ReflectedConv2D,
     ReflectionPadding2D,
     ToImageConv2D,
     normal_initializer,
@@ -65,14 +66,16 @@ def resnet_generator(
     def norm_relu(x, name):
         return layers.ReLU(name=f"{name}_relu")(normalise(x, name))
 
+    def reflected_conv(x, name):
+        init = normal_initializer(next(seeds))
+        layer = ReflectedConv2D(x.shape[-1], use_bias=use_bias, kernel_initializer=init, name=name)
+        return layer(x)
+
     def residual_block(x, name):
-        channels = x.shape[-1]
-        y = ReflectionPadding2D(1, name=f"{name}_pad1")(x)
-        y = norm_relu(conv(y, channels, 3, f"{name}_conv1", use_bias=use_bias), f"{name}_conv1")
+        y = norm_relu(reflected_conv(x, f"{name}_conv1"), f"{name}_conv1")
         if dropout:
             y = layers.Dropout(dropout, seed=next(seeds), name=f"{name}_dropout")(y)
-        y = ReflectionPadding2D(1, name=f"{name}_pad2")(y)
-        y = normalise(conv(y, channels, 3, f"{name}_conv2", use_bias=use_bias), f"{name}_conv2")
+        y = normalise(reflected_conv(y, f"{name}_conv2"), f"{name}_conv2")
         return layers.Add(name=f"{name}_add")([x, y])
 
     def upsample(x, channels, name):
