@@ -5,6 +5,8 @@ from keras import layers
 
 from .dropout import BatchDropout
 from .layers import (
+    DoublingConv2D,
+    HalvingConv2D,
     InstanceNormalization,
     NearestUpsampling2D,
     normal_initializer,
@@ -39,23 +41,16 @@ def unet_generator(
         return InstanceNormalization(affine=affine, seed=next(seeds))
 
     def downsample(channels, apply_norm=True):
-        conv = layers.Conv2D(
-            channels,
-            4,
-            strides=2,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=normal_initializer(next(seeds)),
-        )
+        init = normal_initializer(next(seeds))
+        conv = HalvingConv2D(channels, use_bias=False, kernel_initializer=init)
         return keras.Sequential([conv, *([norm()] if apply_norm else []), layers.LeakyReLU(0.3)])
 
     def grow(channels, **kwargs):
         """The layers that double height and width."""
-        init = normal_initializer(next(seeds))
-        kwargs |= {"padding": "same", "kernel_initializer": init}
+        kwargs["kernel_initializer"] = normal_initializer(next(seeds))
         if upsampling == "transpose":
-            return [layers.Conv2DTranspose(channels, 4, strides=2, **kwargs)]
-        return [NearestUpsampling2D(), layers.Conv2D(channels, 3, **kwargs)]
+            return [DoublingConv2D(channels, **kwargs)]
+        return [NearestUpsampling2D(), layers.Conv2D(channels, 3, padding="same", **kwargs)]
 
     def upsample(channels, dropout):
         dropouts = [BatchDropout(0.5, seed=next(seeds))] if dropout else []

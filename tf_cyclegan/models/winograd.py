@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from . import cpu
+
 OUTPUT_TILE = 4
 INPUT_TILE = 6
 
@@ -61,14 +63,7 @@ def reflected_tiles(batch: int, height: int, width: int) -> np.ndarray:
 
 def pays(shape, dtype) -> bool:
     """Whether to convolve images of a shape, `[N, H, W, C]` with None for what is unknown, this way."""
-    return (
-        None not in shape
-        and shape[1] % OUTPUT_TILE == shape[2] % OUTPUT_TILE == 0
-        and keras.backend.standardize_dtype(dtype) in ("float32", "float64")
-        and keras.backend.backend() == "tensorflow"
-        and not keras.distribution.list_devices("gpu")
-        and not keras.distribution.list_devices("tpu")
-    )
+    return cpu.computes(shape, dtype) and not (shape[1] % OUTPUT_TILE or shape[2] % OUTPUT_TILE)
 
 
 def convolve_reflected(images, kernel):
@@ -92,15 +87,7 @@ def convolve_reflected(images, kernel):
 
 @functools.cache
 def _graph_functions():
-    """Make functions of TensorFlow's of both directions, traced once for all layers of one shape.
-
-    They are not inlined, so that the transformed tiles and kernels of one layer are never kept for its
-    gradient: they would take 2.25 and 4 times what they are made from.
-    """
-    import tensorflow as tf
-
-    options = {"autograph": False, "experimental_attributes": {"_noinline": True}}
-    return tf.function(_convolve, **options), tf.function(_gradients, **options)
+    return cpu.graph_function(_convolve), cpu.graph_function(_gradients)
 
 
 def _convolve(images, kernel):

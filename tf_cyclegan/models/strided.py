@@ -1,0 +1,128 @@
+"""4x4 convolutions of stride 2, and their transposes, as products of matrices over few pixels.
+
+The inner layers of a U-Net have millions of weights for images of 1 to 8 pixels a side. TensorFlow's
+kernels for a CPU take several times as long there as reading the weights does; the product of the 4x4
+patches, each a row, and the kernel, as a matrix, does not.
+
+All that follows is one linear map between images of 2h x 2w pixels and those of h x w. `halve` applies
+it, `double` its transpose, and the gradients of both are again these two and `kernel_gradient`.
+"""
+
+import functools
+
+import numpy as np
+from keras import ops
+
+from . import cpu
+
+MOST_PIXELS = 8 * 8  # of a halved image; beyond, the plain convolutions are as fast
+MOST_PIXELS_TO_DOUBLE = 2 * 2
+
+
+def halving_pays(shape, dtype) -> bool:
+    """Whether to halve images of a shape `[N, 2H, 2W, C]`, with None for what is unknown, this way."""
+    return (
+        cpu.computes(shape, dtype)
+        and shape[1] % 2 == shape[2] % 2 == 0
+        and shape[1] * shape[2] <= 4 * MOST_PIXELS
+    )
+
+
+def doubling_pays(shape, dtype) -> bool:
+    """Whether to double images of a shape `[N, H, W, K]`, with None for what is unknown, this way."""
+    return cpu.computes(shape, dtype) and shape[1] * shape[2] <= MOST_PIXELS
+
+
+def halve(images, kernel):
+    """Convolve with stride 2, one pixel of zeros around.
+
+    Args:
+        images: `[N, 2H, 2W, C]`.
+        kernel: `[4, 4, C, K]`.
+
+    Returns:
+        `[N, H, W, K]`.
+    """
+    halved, doubled, kernel_gradient = _graph_functions()
+
+    @ops.custom_gradient
+    def convolved(images, kernel):
+        def grad(upstream):
+            return doubled(upstream, kernel), kernel_gradient(images, upstream)
+
+        return halved(images, kernel), grad
+
+    return convolved(images, kernel)
+
+
+def double(images, kernel):
+    """Apply the transposed convolution.
+
+    Args:
+        images: `[N, H, W, K]`.
+        kernel: `[4, 4, C, K]`.
+
+    Returns:
+        `[N, 2H, 2W, C]`.
+    """
+    halved, doubled, kernel_gradient = _graph_functions()
+
+    @ops.custom_gradient
+    def convolved(images, kernel):
+        def grad(upstream):
+            return halved(upstream, kernel), kernel_gradient(upstream, images)
+
+        return doubled(images, kernel), grad
+
+    return convolved(images, kernel)
+
+
+@functools.cache
+def _graph_functions():
+    return [cpu.graph_function(function) for function in (_halved, _doubled, _kernel_gradient)]
+
+
+def _halved(images, kernel):
+    batch, height, width, _ = images.shape
+    products = ops.matmul(_patches(images), _matrix(kernel))
+    return ops.reshape(products, [batch, height // 2, width // 2, -1])
+
+
+def _doubled(images, kernel):
+    batch, height, width, filters = images.shape
+    if height * width > MOST_PIXELS_TO_DOUBLE:
+        return ops.conv_transpose(images, kernel, strides=2, padding="same")
+    products = ops.matmul(ops.reshape(images, [-1, filters]), ops.transpose(_matrix(kernel)))
+    padded = batch, 2 * height + 2, 2 * width + 2
+    pixels = ops.segment_sum(
+        ops.reshape(products, [-1, kernel.shape[2]]), _places(*padded), int(np.prod(padded))
+    )
+    return ops.reshape(pixels, [*padded, -1])[:, 1:-1, 1:-1]
+
+
+def _kernel_gradient(images, upstream):
+    """Say how the kernel should change for `images` to be halved otherwise by `upstream`."""
+    channels, filters = images.shape[-1], upstream.shape[-1]
+    of_matrix = ops.matmul(ops.transpose(_patches(images)), ops.reshape(upstream, [-1, filters]))
+    return ops.reshape(of_matrix, [4, 4, channels, filters])
+
+
+def _patches(images):
+    """Make a row of the 4x4 pixels that go into each pixel of the halved images."""
+    padded = ops.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    batch, height, width, channels = padded.shape
+    pixels = ops.reshape(padded, [-1, channels])
+    patches = ops.take(pixels, _places(batch, height, width), axis=0)
+    return ops.reshape(patches, [-1, 16 * channels])
+
+
+@functools.lru_cache
+def _places(batch: int, height: int, width: int) -> np.ndarray:
+    """Number the pixels of all patches in padded images, patch by patch."""
+    pixels = np.arange(batch * height * width, dtype=np.int32).reshape(batch, height, width)
+    patches = np.lib.stride_tricks.sliding_window_view(pixels, (4, 4), axis=(1, 2))
+    return patches[:, ::2, ::2].ravel()
+
+
+def _matrix(kernel):
+    return ops.reshape(kernel, [-1, kernel.shape[-1]])
