@@ -183,7 +183,7 @@ def ends_of(processes):
     return errors, [process.returncode for process in processes]
 
 
-def test_when_a_worker_dies_the_other_says_so_and_the_checkpoints_stay(runs):
+def test_when_a_worker_dies_the_other_says_so_and_the_run_goes_on(runs):
     # Goes on where the workers ended, which shows that they can.
     config = dataclasses.replace(runs["workers"], steps=100_000, checkpoint_every=2)
     checkpoints = Path(config.run_dir) / "checkpoints"
@@ -195,7 +195,10 @@ def test_when_a_worker_dies_the_other_says_so_and_the_checkpoints_stay(runs):
     assert code == 2, errors
     assert "another worker of this run has gone" in errors and "Traceback" not in errors
     kept = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(checkpoints)))
-    assert kept.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE") >= STEPS + 4
+    step = int(kept.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE"))
+    assert step >= STEPS + 4
+    finish([start([dataclasses.replace(config, strategy="one", steps=step + 1)])])
+    assert read_metrics(config.run_folder)[-1]["step"] == step + 1
 
 
 def test_workers_end_together_when_one_is_told_to(base):
