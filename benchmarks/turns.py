@@ -34,6 +34,7 @@ class Contender:
 
     Attributes:
         setup_seconds: How long the function took, imports included.
+        libraries_bytes: The most memory that the process held when it had imported its libraries.
         peak_bytes: The most memory that the process has held so far.
         cpu_seconds: Of all cores together, for the last piece of work.
         result: What the last piece of work gave.
@@ -77,7 +78,8 @@ class Contender:
                 + "\n".join(said[-20:])
             )
         answer = json.loads(line)
-        self.cpu_seconds, self.peak_bytes = answer["cpu_seconds"], answer["peak_bytes"]
+        self.cpu_seconds = answer["cpu_seconds"]
+        self.libraries_bytes, self.peak_bytes = answer["libraries_bytes"], answer["peak_bytes"]
         self.result = answer["result"]
         return answer["seconds"]
 

@@ -24,13 +24,15 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     start = clocks()
-    run = getattr(importlib.import_module(module), function)(*json.loads(arguments))
-    answer(answers, start)
+    function = getattr(importlib.import_module(module), function)
+    libraries_bytes = peak_bytes()
+    run = function(*json.loads(arguments))
+    answer(answers, start, libraries_bytes)
     for line in sys.stdin:
         count = json.loads(line)
         start = clocks()
         result = run(count)
-        answer(answers, start, result)
+        answer(answers, start, libraries_bytes, result)
 
 
 def clocks() -> tuple[float, float]:
@@ -38,11 +40,21 @@ def clocks() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def answer(answers, start: tuple[float, float], result=None) -> None:
+def peak_bytes() -> int:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_PER_UNIT
+
+
+def answer(answers, start: tuple[float, float], libraries_bytes: int, result=None) -> None:
     """Write how long something took, the most memory used so far, and what it gave."""
     seconds, cpu_seconds = (now - then for now, then in zip(clocks(), start, strict=True))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * BYTES_PER_UNIT
-    facts = {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_bytes": peak, "result": result}
+    facts = {
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "libraries_bytes": libraries_bytes,
+        "peak_bytes": peak_bytes(),
+        "result": result,
+    }
     answers.write(json.dumps(facts) + "\n")
     answers.flush()
 

@@ -170,7 +170,7 @@ class InProcess:
         assert python == sys.executable
         arguments = json.loads(json.dumps(arguments))
         self._run = getattr(importlib.import_module(module), function)(*arguments)
-        self.peak_bytes = 2**20
+        self.libraries_bytes, self.peak_bytes = 2**19, 2**20
 
     def work(self, count=1):
         start = time.perf_counter(), time.process_time()
