@@ -222,6 +222,7 @@ def test_memory(run, monkeypatch):
     monkeypatch.setattr(memory, "contenders", lambda name, setting: dict.fromkeys(names, start))
     results, rows = run(memory, "--cases", "tiny_unet")
     assert results[0]["ours_bytes"] == results[0]["tutorial_bytes"] == 2**20
+    assert results[0]["libraries_bytes"] == dict.fromkeys(names, 2**19)
     assert "100%" in rows[2]
 
 
