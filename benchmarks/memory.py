@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     setting = Setting.of(options.parse_args(arguments))
     print_header(
         *("case", "ours, GB (libraries)", "tutorial, GB (libraries)", "PyTorch, GB (libraries)"),
-        *("share of the tutorial's", "share of PyTorch's", "without the libraries"),
+        *("share of the tutorial's", "share of PyTorch's", "the same without libraries"),
     )
     results = []
     for name in setting.options.cases:

@@ -217,13 +217,23 @@ def test_train_step(run):
 
 
 def test_memory(run, monkeypatch):
-    start = functools.partial(InProcess, "operator", "methodcaller", "bit_length")
-    names = ("ours", "tutorial")
-    monkeypatch.setattr(memory, "contenders", lambda name, setting: dict.fromkeys(names, start))
+    class Contender(InProcess):
+        def __init__(self, libraries_bytes, peak_bytes):
+            super().__init__("operator", "methodcaller", "bit_length")
+            self.libraries_bytes, self.peak_bytes = libraries_bytes, peak_bytes
+
+    makers = {
+        "ours": functools.partial(Contender, 6e8, 1.8e9),
+        "tutorial": functools.partial(Contender, 6e8, 2.4e9),
+        "pytorch": functools.partial(Contender, 2e8, 1.7e9),
+    }
+    monkeypatch.setattr(memory, "contenders", lambda name, setting: makers)
     results, rows = run(memory, "--cases", "tiny_unet")
-    assert results[0]["ours_bytes"] == results[0]["tutorial_bytes"] == 2**20
-    assert results[0]["libraries_bytes"] == dict.fromkeys(names, 2**19)
-    assert "100%" in rows[2]
+    assert results[0]["ours_bytes"] == 1.8e9
+    assert results[0]["libraries_bytes"] == {"ours": 6e8, "tutorial": 6e8, "pytorch": 2e8}
+    assert results[0]["ratios"]["tutorial"]["median"] == 0.75
+    assert results[0]["ratios_without_libraries"]["pytorch"]["median"] == 0.8
+    assert "1.80 (0.6)" in rows[2] and "106%" in rows[2] and "80%" in rows[2]
 
 
 def test_inference(run):

@@ -4,7 +4,19 @@ import pytest
 import tensorflow as tf
 
 from tf_cyclegan.models import winograd
-from tf_cyclegan.models.layers import ReflectedConv2D
+from tf_cyclegan.models.convolutions import ReflectedConv2D
+
+
+@pytest.fixture(autouse=True)
+def without_gpu(monkeypatch):
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [])
+
+
+def operations(function, *arguments):
+    """The kinds of operations of a TensorFlow function, those that it calls included."""
+    graph = function.get_concrete_function(*arguments).graph.as_graph_def()
+    nodes = [graph.node, *(function.node_def for function in graph.library.function)]
+    return {node.op for each in nodes for node in each}
 
 
 def convolve(images, kernel):
@@ -76,8 +88,7 @@ def test_the_layer_takes_it_where_it_can(shape, signature, dtype, fast):
     function = tf.function(layer, input_signature=[tf.TensorSpec(signature, dtype)])
     layer.build(signature)
     layer.bias.assign(np.arange(1, 5))
-    kinds = {node.op for node in function.get_concrete_function().graph.as_graph_def().node}
-    assert ("Conv2D" in kinds) != fast
+    assert ("Conv2D" in operations(function)) != fast
     expected = convolve(images, np.float32(layer.kernel)) + np.arange(1, 5)
     tolerance = 5e-2 if dtype == "bfloat16" else 1e-5
     np.testing.assert_allclose(
@@ -86,9 +97,26 @@ def test_the_layer_takes_it_where_it_can(shape, signature, dtype, fast):
 
 
 def test_a_gpu_has_algorithms_of_its_own(monkeypatch):
-    assert winograd.pays((1, 8, 8, 3), "float32")
-    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: ["gpu:0"])
+    with tf.Graph().as_default():
+        assert winograd.pays((1, 8, 8, 3), "float32")
+        monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [f"{kind}:0"])
+        assert not winograd.pays((1, 8, 8, 3), "float32")
+
+
+def test_no_size_is_traced_for_one_use():
     assert not winograd.pays((1, 8, 8, 3), "float32")
+
+
+def test_an_empty_batch_stays_empty():
+    images, kernel = example("float32", (0, 8, 8, 3))
+    results = winograd.convolve_reflected(tf.constant(images), tf.constant(kernel))
+    assert results.shape == (0, 8, 8, 7)
+
+
+@pytest.mark.parametrize("argument", ["groups", "dilation_rate", "strides"])
+def test_what_the_class_decides_cannot_be_chosen(argument):
+    with pytest.raises(TypeError, match=f"{argument} cannot be chosen"):
+        ReflectedConv2D(4, **{argument: 2})
 
 
 def test_what_is_transformed_is_not_kept():

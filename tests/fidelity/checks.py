@@ -109,7 +109,8 @@ def network_error(case: str, dtype: str) -> float:
         errors = []
         for height, width in sizes:
             images = golden.draw_images(golden.draws(seed), 2, height, width)[:1]
-            ours = model(from_torch(images).astype(dtype), training=False)
+            translate = tf.function(model, autograph=False)  # a graph, as everywhere in use
+            ours = translate(from_torch(images).astype(dtype), training=False)
             assert ours.dtype == dtype
             errors.append(relative(ours, from_torch(expected[f"{case} {height}x{width}"])))
     return max(errors)

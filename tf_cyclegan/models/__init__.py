@@ -1,11 +1,11 @@
 """The networks, in Keras 3 alone: they run on any Keras backend."""
 
+from .convolutions import DoublingConv2D, HalvingConv2D, ReflectedConv2D, ToImageConv2D
 from .layers import (
     CropTopLeft2D,
     InstanceNormalization,
     NearestUpsampling2D,
     ReflectionPadding2D,
-    ToImageConv2D,
 )
 from .patchgan import patchgan_discriminator
 from .pix2pix_unet import pix2pix_unet_generator
@@ -14,8 +14,11 @@ from .unet import unet_generator
 
 __all__ = [
     "CropTopLeft2D",
+    "DoublingConv2D",
+    "HalvingConv2D",
     "InstanceNormalization",
     "NearestUpsampling2D",
+    "ReflectedConv2D",
     "ReflectionPadding2D",
     "ToImageConv2D",
     "patchgan_discriminator",

@@ -1,7 +1,7 @@
 """When to compute a layer by an algorithm that is faster on a CPU, and how to hold it together.
 
-Only for TensorFlow's kernels: GPU libraries choose their algorithms by themselves, and what is exported
-with sizes left open keeps the plain operations, which every runtime knows.
+Only in place of TensorFlow's kernels for CPUs: GPU libraries choose their algorithms by themselves, and
+what is exported with sizes left open keeps the plain operations, which every runtime knows.
 """
 
 from collections.abc import Callable
@@ -9,14 +9,25 @@ from collections.abc import Callable
 import keras
 
 
-def computes(shape, dtype) -> bool:
-    """Whether tensors of a dtype, and of a shape with None for what is unknown, live on a CPU."""
-    return (
-        None not in shape
-        and keras.backend.standardize_dtype(dtype) in ("float32", "float64")
-        and keras.backend.backend() == "tensorflow"
-        and not keras.distribution.list_devices("gpu")
-        and not keras.distribution.list_devices("tpu")
+def applies(shape, dtype) -> bool:
+    """Whether to take such an algorithm for tensors of a dtype, and of a shape with None for unknown.
+
+    Where TensorFlow sees no GPU and no TPU, in a graph, with all sizes known, in single or double
+    precision. Not in eager mode, where every new size would be traced for one use.
+    """
+    if (
+        None in shape
+        or keras.backend.standardize_dtype(dtype) not in ("float32", "float64")
+        or keras.backend.backend() != "tensorflow"
+    ):
+        return False
+
+    import tensorflow as tf
+
+    return not (
+        tf.executing_eagerly()
+        or keras.distribution.list_devices("gpu")
+        or keras.distribution.list_devices("tpu")
     )
 
 

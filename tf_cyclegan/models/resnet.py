@@ -3,12 +3,11 @@
 import keras
 from keras import layers
 
+from .convolutions import ReflectedConv2D, ToImageConv2D
 from .layers import (
     CropTopLeft2D,
     NearestUpsampling2D,
-    ReflectedConv2D,
     ReflectionPadding2D,
-    ToImageConv2D,
     normal_initializer,
     normalization,
     seed_stream,

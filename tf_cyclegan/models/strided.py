@@ -9,35 +9,40 @@ it, `double` its transpose, and the gradients of both are again these two and `k
 """
 
 import functools
+import math
 
 import numpy as np
 from keras import ops
 
 from . import cpu
 
-MOST_PIXELS = 8 * 8  # of a halved image; beyond, the plain convolutions are as fast
+# Of a halved image and of a batch of them: beyond, plain convolutions are as fast and need less memory.
+MOST_PIXELS, MOST_PIXELS_OF_A_BATCH = 8 * 8, 16 * 8 * 8
+# Beyond, adding up overlapping patches takes longer than the plain transposed convolution.
 MOST_PIXELS_TO_DOUBLE = 2 * 2
 
 
 def halving_pays(shape, dtype) -> bool:
     """Whether to halve images of a shape `[N, 2H, 2W, C]`, with None for what is unknown, this way."""
-    return (
-        cpu.computes(shape, dtype)
-        and shape[1] % 2 == shape[2] % 2 == 0
-        and shape[1] * shape[2] <= 4 * MOST_PIXELS
-    )
+    if not cpu.applies(shape, dtype) or shape[1] % 2 or shape[2] % 2:
+        return False
+    return _are_few(shape[0], shape[1] // 2 * shape[2] // 2)
 
 
 def doubling_pays(shape, dtype) -> bool:
     """Whether to double images of a shape `[N, H, W, K]`, with None for what is unknown, this way."""
-    return cpu.computes(shape, dtype) and shape[1] * shape[2] <= MOST_PIXELS
+    return cpu.applies(shape, dtype) and _are_few(shape[0], shape[1] * shape[2])
+
+
+def _are_few(batch: int, pixels: int) -> bool:
+    return pixels <= MOST_PIXELS and batch * pixels <= MOST_PIXELS_OF_A_BATCH
 
 
 def halve(images, kernel):
     """Convolve with stride 2, one pixel of zeros around.
 
     Args:
-        images: `[N, 2H, 2W, C]`.
+        images: `[N, 2H, 2W, C]`, all sizes known.
         kernel: `[4, 4, C, K]`.
 
     Returns:
@@ -59,7 +64,7 @@ def double(images, kernel):
     """Apply the transposed convolution.
 
     Args:
-        images: `[N, H, W, K]`.
+        images: `[N, H, W, K]`, all sizes known.
         kernel: `[4, 4, C, K]`.
 
     Returns:
@@ -85,7 +90,7 @@ def _graph_functions():
 def _halved(images, kernel):
     batch, height, width, _ = images.shape
     products = ops.matmul(_patches(images), _matrix(kernel))
-    return ops.reshape(products, [batch, height // 2, width // 2, -1])
+    return ops.reshape(products, [batch, height // 2, width // 2, kernel.shape[-1]])
 
 
 def _doubled(images, kernel):
@@ -93,11 +98,12 @@ def _doubled(images, kernel):
     if height * width > MOST_PIXELS_TO_DOUBLE:
         return ops.conv_transpose(images, kernel, strides=2, padding="same")
     products = ops.matmul(ops.reshape(images, [-1, filters]), ops.transpose(_matrix(kernel)))
+    channels = kernel.shape[2]
     padded = batch, 2 * height + 2, 2 * width + 2
     pixels = ops.segment_sum(
-        ops.reshape(products, [-1, kernel.shape[2]]), _places(*padded), int(np.prod(padded))
+        ops.reshape(products, [-1, channels]), _places(*padded), math.prod(padded)
     )
-    return ops.reshape(pixels, [*padded, -1])[:, 1:-1, 1:-1]
+    return ops.reshape(pixels, [*padded, channels])[:, 1:-1, 1:-1]
 
 
 def _kernel_gradient(images, upstream):

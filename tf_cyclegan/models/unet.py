@@ -3,10 +3,9 @@
 import keras
 from keras import layers
 
+from .convolutions import DoublingConv2D, HalvingConv2D
 from .dropout import BatchDropout
 from .layers import (
-    DoublingConv2D,
-    HalvingConv2D,
     InstanceNormalization,
     NearestUpsampling2D,
     normal_initializer,

@@ -8,6 +8,7 @@ libraries choose such algorithms by themselves.
 """
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -34,7 +35,7 @@ def transforms(points=POINTS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
 
     def values(terms):
-        """Of x^0, x^1, ... at the points; at infinity only the last counts."""
+        """Evaluate x^0, x^1, ... at the points; at infinity only the last counts."""
         powers = np.vander(np.array(points), terms, increasing=True)
         return np.vstack([powers, np.eye(terms)[-1]])
 
@@ -63,14 +64,14 @@ def reflected_tiles(batch: int, height: int, width: int) -> np.ndarray:
 
 def pays(shape, dtype) -> bool:
     """Whether to convolve images of a shape, `[N, H, W, C]` with None for what is unknown, this way."""
-    return cpu.computes(shape, dtype) and not (shape[1] % OUTPUT_TILE or shape[2] % OUTPUT_TILE)
+    return cpu.applies(shape, dtype) and not (shape[1] % OUTPUT_TILE or shape[2] % OUTPUT_TILE)
 
 
 def convolve_reflected(images, kernel):
     """Convolve images that continue beyond their borders in their mirror image.
 
     Args:
-        images: `[N, H, W, C]`, H and W multiples of 4.
+        images: `[N, H, W, C]`, all sizes known, H and W multiples of 4.
         kernel: `[3, 3, C, K]`.
 
     Returns:
@@ -92,11 +93,13 @@ def _graph_functions():
 
 def _convolve(images, kernel):
     batch, height, width, _ = images.shape
+    filters = kernel.shape[-1]
     *_, of_output = _transforms(images.dtype)
     products = ops.matmul(_transformed_tiles(images), _transformed_kernel(kernel))
     output = _at_places(of_output, products)
-    output = ops.reshape(output, [OUTPUT_TILE, OUTPUT_TILE, *_grid(images), -1])
-    return ops.reshape(ops.transpose(output, [2, 3, 0, 4, 1, 5]), [batch, height, width, -1])
+    output = ops.reshape(output, [OUTPUT_TILE, OUTPUT_TILE, *_grid(images), filters])
+    output = ops.transpose(output, [2, 3, 0, 4, 1, 5])
+    return ops.reshape(output, [batch, height, width, filters])
 
 
 def _gradients(images, kernel, upstream):
@@ -143,8 +146,9 @@ def _transformed_kernel(kernel):
 
 def _at_places(matrix, values):
     """Multiply values `[a, b, c]` by a matrix `[d, a]`: `[d, b, c]`."""
-    product = ops.matmul(matrix, ops.reshape(values, [values.shape[0], -1]))
-    return ops.reshape(product, [matrix.shape[0], *values.shape[1:]])
+    first, *others = values.shape
+    product = ops.matmul(matrix, ops.reshape(values, [first, math.prod(others)]))
+    return ops.reshape(product, [matrix.shape[0], *others])
 
 
 def _transposed(matrices):
