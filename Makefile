@@ -1,4 +1,4 @@
-# make demo   installs, then trains on the embedded emoji (2 cores: 20 minutes at most)
+# make demo   installs, then trains on the embedded emoji (2 cores: 15 minutes at most)
 # make test   installs, then runs all tests
 # make notebooks   executes all notebooks, small and without a network
 # make lint   checks style
