@@ -13,6 +13,7 @@ import tensorflow as tf
 from tf_cyclegan.config import PRESETS, Config
 from tf_cyclegan.cyclegan import CycleGAN, build_generator
 from tf_cyclegan.data import pipeline
+from tf_cyclegan.strategy import keep_operations_to_a_core
 from tf_cyclegan.trainer import xla_pays
 from tf_cyclegan.translator import save_translator
 
@@ -24,6 +25,7 @@ TOTAL_STEPS = 10**6
 
 def train_step(case_name: str):
     """A contender: a piece of work is a step; the result is the losses of the last."""
+    keep_operations_to_a_core()
     config = case(case_name)
     model = CycleGAN(config, TOTAL_STEPS)
     step = tf.function(model.train_step, jit_compile=xla_pays(config), autograph=False)
@@ -75,6 +77,7 @@ def _paper_generator(blocks: int, filters: int) -> keras.Model:
 
 def train_on_files(case_name: str, folder: str, from_cache: bool):
     """A contender: a piece of work is a step; the result is the share spent waiting for data."""
+    keep_operations_to_a_core()
     config = replace(case(case_name), dataset=folder)
     model = CycleGAN(config, TOTAL_STEPS)
     step = tf.function(model.train_step, jit_compile=xla_pays(config), autograph=False)

@@ -286,6 +286,28 @@ def test_auto_takes_what_there_is(monkeypatch):
     assert found == ["one", "mirrored", "workers", "tpu"]
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 0), (2, 1), (4, 0)])
+def test_two_cores_do_two_operations_at_a_time(cores, threads):
+    """TensorFlow divides operations between all cores, which 0 stands for."""
+    script = (
+        "from tf_cyclegan import strategy\n"
+        f"strategy.usable_cores = lambda: {cores}\n"
+        "strategy.keep_operations_to_a_core()\n"
+        "import tensorflow as tf\n"
+        "print(tf.config.threading.get_intra_op_parallelism_threads())\n"
+        "tf.constant(1)\n"
+        "strategy.keep_operations_to_a_core()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(TESTS.parent), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) == threads
+
+
 def test_a_tpu_is_reached_by_the_documented_lines(monkeypatch):
     """A stand-in for what only a TPU has: its resolver, its system and its strategy."""
     calls = []

@@ -141,8 +141,10 @@ def main(arguments: list[str] | None = None) -> None:
     default = base.run_folder
     folder = options.output or default.with_name(f"{default.name}_ablation")
     import_tensorflow()
+    from .strategy import keep_operations_to_a_core
     from .trainer import Interrupted
 
+    keep_operations_to_a_core()
     try:
         text = ablate(base, list(options.variants), folder)
     except Interrupted as interruption:

@@ -145,8 +145,10 @@ def main(arguments: list[str] | None = None) -> None:
     """The command: `python -m tf_cyclegan.train`."""
     config = parse_config(arguments)
     import_tensorflow()
+    from .strategy import keep_operations_to_a_core
     from .trainer import Interrupted
 
+    keep_operations_to_a_core()
     try:
         train(config)
     except Interrupted as interruption:
