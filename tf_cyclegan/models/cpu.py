@@ -4,9 +4,11 @@ Only in place of TensorFlow's kernels for CPUs: GPU libraries choose their algor
 what is exported with sizes left open keeps the plain operations, which every runtime knows.
 """
 
+import functools
 from collections.abc import Callable
 
 import keras
+from keras import ops
 
 
 def applies(shape, dtype) -> bool:
@@ -31,13 +33,28 @@ def applies(shape, dtype) -> bool:
     )
 
 
-def graph_function(function: Callable) -> Callable:
-    """Trace a function of tensors once for all layers of one shape.
+def differentiable(forward: Callable, gradients: Callable) -> Callable:
+    """Join an algorithm of images and a kernel, and that of their gradients, to one function.
 
-    It is not inlined where it is called. Else what a layer computes on its way forward and again on its
-    way back would be found to be the same, computed once and kept in between, several times as large as
-    what it is made from.
+    Each is traced once for all layers of one shape, and not inlined where it is called. Else what a
+    layer computes on its way forward and again on its way back would be found to be the same, computed
+    once and kept in between, several times as large as what it is made from.
+
+    Args:
+        forward: Of images and kernel.
+        gradients: Of images, kernel and the gradient of what `forward` made of them: those of both.
     """
-    import tensorflow as tf
 
-    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+    @functools.cache
+    def graph_functions():
+        import tensorflow as tf
+
+        options = {"autograph": False, "experimental_attributes": {"_noinline": True}}
+        return tf.function(forward, **options), tf.function(gradients, **options)
+
+    @ops.custom_gradient
+    def computed(images, kernel):
+        forward, gradients = graph_functions()
+        return forward(images, kernel), lambda upstream: gradients(images, kernel, upstream)
+
+    return computed

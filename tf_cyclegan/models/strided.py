@@ -5,7 +5,7 @@ kernels for a CPU take several times as long there as reading the weights does; 
 patches, each a row, and the kernel, as a matrix, does not.
 
 All that follows is one linear map between images of 2h x 2w pixels and those of h x w. `halve` applies
-it, `double` its transpose, and the gradients of both are again these two and `kernel_gradient`.
+it, `double` its transpose, and the gradients of both are again these two and that of the kernel.
 """
 
 import functools
@@ -48,16 +48,7 @@ def halve(images, kernel):
     Returns:
         `[N, H, W, K]`.
     """
-    halved, doubled, kernel_gradient = _graph_functions()
-
-    @ops.custom_gradient
-    def convolved(images, kernel):
-        def grad(upstream):
-            return doubled(upstream, kernel), kernel_gradient(images, upstream)
-
-        return halved(images, kernel), grad
-
-    return convolved(images, kernel)
+    return _differentiable_halved(images, kernel)
 
 
 def double(images, kernel):
@@ -70,21 +61,7 @@ def double(images, kernel):
     Returns:
         `[N, 2H, 2W, C]`.
     """
-    halved, doubled, kernel_gradient = _graph_functions()
-
-    @ops.custom_gradient
-    def convolved(images, kernel):
-        def grad(upstream):
-            return halved(upstream, kernel), kernel_gradient(upstream, images)
-
-        return doubled(images, kernel), grad
-
-    return convolved(images, kernel)
-
-
-@functools.cache
-def _graph_functions():
-    return [cpu.graph_function(function) for function in (_halved, _doubled, _kernel_gradient)]
+    return _differentiable_doubled(images, kernel)
 
 
 def _halved(images, kernel):
@@ -111,6 +88,18 @@ def _kernel_gradient(images, upstream):
     channels, filters = images.shape[-1], upstream.shape[-1]
     of_matrix = ops.matmul(ops.transpose(_patches(images)), ops.reshape(upstream, [-1, filters]))
     return ops.reshape(of_matrix, [4, 4, channels, filters])
+
+
+def _halved_gradients(images, kernel, upstream):
+    return _doubled(upstream, kernel), _kernel_gradient(images, upstream)
+
+
+def _doubled_gradients(images, kernel, upstream):
+    return _halved(upstream, kernel), _kernel_gradient(upstream, images)
+
+
+_differentiable_halved = cpu.differentiable(_halved, _halved_gradients)
+_differentiable_doubled = cpu.differentiable(_doubled, _doubled_gradients)
 
 
 def _patches(images):

@@ -77,18 +77,7 @@ def convolve_reflected(images, kernel):
     Returns:
         `[N, H, W, K]`.
     """
-    forward, backward = _graph_functions()
-
-    @ops.custom_gradient
-    def convolved(images, kernel):
-        return forward(images, kernel), lambda upstream: backward(images, kernel, upstream)
-
-    return convolved(images, kernel)
-
-
-@functools.cache
-def _graph_functions():
-    return cpu.graph_function(_convolve), cpu.graph_function(_gradients)
+    return _differentiable(images, kernel)
 
 
 def _convolve(images, kernel):
@@ -127,6 +116,9 @@ def _gradients(images, kernel, upstream):
         ops.reshape(pixel_gradient, images.shape),
         ops.reshape(_at_places(of_kernel.T, kernel_gradient), kernel.shape),
     )
+
+
+_differentiable = cpu.differentiable(_convolve, _gradients)
 
 
 def _transformed_tiles(images):
