@@ -29,7 +29,7 @@ fidelity: $(VENV)/.dev
 	$(BIN)/python -m tests.fidelity
 
 fuzz: $(VENV)/.dev
-	$(BIN)/python tests/fuzz_torch_checkpoint.py 100000
+	$(BIN)/python tests/torch_weights/fuzz_torch_checkpoint.py 100000
 
 clean:
 	rm -rf $(VENV) build *.egg-info

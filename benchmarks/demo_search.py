@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_cyclegan.config import PRESETS, Config
-from tf_cyclegan.cyclegan import CycleGAN
 from tf_cyclegan.data.decode import decode_resized
 from tf_cyclegan.data.pipeline import load_dataset
 from tf_cyclegan.data.sources import Domain
 from tf_cyclegan.evaluation.distribution import sliced_wasserstein
+from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.pictures import image_grid, png_bytes
-from tf_cyclegan.trainer import xla_pays
-from tf_cyclegan.translator import Translator, restore_generator
+from tf_cyclegan.settings import PRESETS, Config
+from tf_cyclegan.training.trainer import xla_pays
+from tf_cyclegan.translation.translator import Translator, restore_generator
 
 SLOW = {"learning_rate": 2e-4}  # the paper's rate
 VARIANTS = {

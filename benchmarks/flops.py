@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import keras
 
-from tf_cyclegan.config import Config
+from tf_cyclegan.settings import Config
 
 
 @dataclass(frozen=True)

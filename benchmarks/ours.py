@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_cyclegan.config import PRESETS, Config
-from tf_cyclegan.cyclegan import CycleGAN, build_generator
 from tf_cyclegan.data import pipeline
-from tf_cyclegan.strategy import keep_operations_to_a_core
-from tf_cyclegan.trainer import xla_pays
-from tf_cyclegan.translator import save_translator
+from tf_cyclegan.methods.cyclegan.step import CycleGAN, build_generator
+from tf_cyclegan.settings import PRESETS, Config
+from tf_cyclegan.training.devices import keep_operations_to_a_core
+from tf_cyclegan.training.trainer import xla_pays
+from tf_cyclegan.translation.translator import save_translator
 
 from .cases import case
 from .tutorial import constant_batch

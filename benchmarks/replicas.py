@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import tensorflow as tf
 
-from tf_cyclegan.cyclegan import CycleGAN
 from tf_cyclegan.data.pipeline import load_dataset
 from tf_cyclegan.errors import UserError
-from tf_cyclegan.strategy import find_devices
-from tf_cyclegan.trainer import xla_pays
+from tf_cyclegan.methods.cyclegan.step import CycleGAN
+from tf_cyclegan.training.devices import find_devices
+from tf_cyclegan.training.trainer import xla_pays
 
 from .cases import case
 from .ours import TOTAL_STEPS

@@ -10,8 +10,8 @@ Nothing heavy is imported before it is used.
 
 import importlib
 
-from .config import PRESETS, Config
 from .errors import UserError
+from .settings import PRESETS, Config
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,9 +27,9 @@ __all__ = [
 ]
 
 _LAZY = {
-    "CycleGAN": ".cyclegan",
+    "CycleGAN": ".methods.cyclegan.step",
     "assemble_dataset": ".data.assemble",
-    "convert_checkpoint": ".torch_networks",
+    "convert_checkpoint": ".torch_weights.networks",
     "load_dataset": ".data.pipeline",
     "load_translator": ".translate",
 }

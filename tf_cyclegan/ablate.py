@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from .commands import import_tensorflow, parse, run_command
-from .config import PRESETS, Config
 from .errors import UserError
 from .files import write_file
 from .progress import log
+from .settings import PRESETS, Config
 
 # The paper's variants, section 5.1.4, and its identity loss, section 5.2. None but the last has that.
 VARIANTS = {
@@ -80,7 +80,7 @@ def ablate(base: Config, variants: list[str], folder: Path) -> str:
 
 def is_done(config: Config) -> bool:
     """Whether a run with just these settings was trained to its end and judged there."""
-    from .translator import newest_checkpoint
+    from .translation.translator import newest_checkpoint
 
     run = config.run_folder
     evaluation = run / "evaluation" / "metrics.json"
@@ -141,8 +141,8 @@ def main(arguments: list[str] | None = None) -> None:
     default = base.run_folder
     folder = options.output or default.with_name(f"{default.name}_ablation")
     import_tensorflow()
-    from .strategy import keep_operations_to_a_core
-    from .trainer import Interrupted
+    from .training.devices import keep_operations_to_a_core
+    from .training.trainer import Interrupted
 
     keep_operations_to_a_core()
     try:

@@ -9,9 +9,9 @@ import tyro
 from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
 from .files import writing
-from .pretrained import NAMES, fetch_pretrained
 from .progress import log
-from .torch_checkpoint import read_checkpoint
+from .torch_weights.checkpoint import read_checkpoint
+from .torch_weights.pretrained import NAMES, fetch_pretrained
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
     path = options.checkpoint or fetch_pretrained(options.pretrained)
     tensors = read_checkpoint(path)
     import_tensorflow()
-    from .torch_networks import build_network
-    from .translator import save_translator
+    from .torch_weights.networks import build_network
+    from .translation.translator import save_translator
 
     network = build_network(tensors, path)
     log(f"{path} is {network.summary}")

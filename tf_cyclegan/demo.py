@@ -21,10 +21,10 @@ import tyro
 from PIL import Image
 
 from .commands import import_tensorflow, parse, run_command
-from .config import Config
 from .data.decode import UnreadableImage, decode_image
 from .errors import UserError
 from .progress import log, progress
+from .settings import Config
 from .translate import Direction, load_translator, saved_model_folder
 
 MAX_BYTES = 32 * 2**20  # of an upload; a photo of 50 megapixels has about 20

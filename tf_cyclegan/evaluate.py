@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from .commands import import_tensorflow, parse, run_command
-from .config import Config, parse_size
 from .errors import UserError
 from .progress import log
+from .settings import Config, parse_size
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _check(options: Options):
 def _run(options: Options):
     """Translate with a run: its directions, what metrics.json says about it, its label maps."""
     from .evaluation.translations import translate_run
-    from .translator import newest_checkpoint
+    from .translation.translator import newest_checkpoint
 
     checkpoint = newest_checkpoint(options.run)
     config = Config.from_json(options.run / "config.json")

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.float16 and options.format != "litert":
         raise UserError(f"--float16 is for --format litert; --format {options.format} has no such")
     import_tensorflow()
-    from .translator import export_run
+    from .translation.translator import export_run
 
     output = options.output or options.run / options.format
     for path in export_run(options.run, output, options.format, options.float16):

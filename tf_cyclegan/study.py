@@ -12,12 +12,12 @@ import tyro
 from PIL import Image
 
 from .commands import parse, run_command
-from .config import parse_size
 from .data.decode import RESAMPLING, UnreadableImage, decode_image
 from .data.sources import Domain, open_image_folder
 from .errors import UserError
 from .files import write_file
 from .progress import log, progress
+from .settings import parse_size
 
 
 @dataclass(frozen=True)

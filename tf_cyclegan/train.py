@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from .commands import import_tensorflow, parse, run_command
-from .config import PRESETS, Config
 from .progress import log
+from .settings import PRESETS, Config
 
 
 def train(config: Config, on_sample: Callable[[Path], None] | None = None) -> Path:
@@ -29,7 +29,7 @@ def train(config: Config, on_sample: Callable[[Path], None] | None = None) -> Pa
         UserError: The data, the folder or the settings do not allow it.
         Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
     """
-    from .strategy import find_devices
+    from .training.devices import find_devices
 
     devices = find_devices(config.strategy, config.batch_size)
     with devices.lost_workers_told():
@@ -39,12 +39,12 @@ def train(config: Config, on_sample: Callable[[Path], None] | None = None) -> Pa
 def _train_on(devices, config: Config, on_sample) -> Path:
     import tensorflow as tf
 
-    from .cyclegan import CycleGAN
     from .data.pipeline import load_dataset
     from .evaluate import training_evaluator
-    from .initial_generators import load_initial_generators
-    from .trainer import Trainer, check_run_folder, xla_pays
-    from .translator import export_run
+    from .methods.cyclegan.step import CycleGAN
+    from .training.initial_generators import load_initial_generators
+    from .training.trainer import Trainer, check_run_folder, xla_pays
+    from .translation.translator import export_run
 
     folder = config.run_folder
     if devices.is_chief:
@@ -145,8 +145,8 @@ def main(arguments: list[str] | None = None) -> None:
     """The command: `python -m tf_cyclegan.train`."""
     config = parse_config(arguments)
     import_tensorflow()
-    from .strategy import keep_operations_to_a_core
-    from .trainer import Interrupted
+    from .training.devices import keep_operations_to_a_core
+    from .training.trainer import Interrupted
 
     keep_operations_to_a_core()
     try:

@@ -14,7 +14,7 @@ from .errors import UserError
 from .files import writing
 from .pictures import side_by_side
 from .progress import log, progress
-from .video import check_input, check_output, import_av, translate_video
+from .translation.video import check_input, check_output, import_av, translate_video
 
 Direction = Literal["x_to_y", "y_to_x"]
 
@@ -42,7 +42,7 @@ def load_translator(
     """
     import tensorflow as tf
 
-    from .translator import Translator, restore_generator
+    from .translation.translator import Translator, restore_generator
 
     path = Path(path)
     if saved_model := saved_model_folder(path):

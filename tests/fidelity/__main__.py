@@ -51,9 +51,10 @@ PAGE_TEXT = """\
 # Fidelity: every number against another computation
 
 Written by `python -m tests.fidelity` with TensorFlow {tensorflow}, Keras {keras} and NumPy
-{numpy} on {machine}; `pytest tests/test_fidelity.py` holds every row to its bound. The golden files in
-`tests/golden` are written by `tools/make_golden.py`: PyTorch in float64, from the paper, the tutorial
-and the authors' names and order, sharing with this package only the random numbers to start from.
+{numpy} on {machine}; `pytest tests/project/test_fidelity.py` holds every row to its bound. The golden
+files in `tests/golden` are written by `tools/make_golden.py`: PyTorch in float64, from the paper, the
+tutorial and the authors' names and order, sharing with this package only the random numbers to start
+from.
 
 {tables}
 ## How arrays are compared

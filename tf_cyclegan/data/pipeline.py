@@ -9,9 +9,9 @@ from os import cpu_count
 import numpy as np
 import tensorflow as tf
 
-from ..config import Config
 from ..errors import UserError
 from ..progress import progress
+from ..settings import Config
 from .decode import UnreadableImage, decode_image, decode_resized
 from .sources import Domain, open_source
 

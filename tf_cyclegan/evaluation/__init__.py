@@ -1,1 +1,4 @@
-"""How good a translator is: the field's metrics."""
+"""How good a translator is: the metrics, the page, the study.
+
+Uses translation, training (for runs), data and the ground.
+"""

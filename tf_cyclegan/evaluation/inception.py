@@ -18,9 +18,9 @@ from keras import layers
 from PIL import Image
 
 from ..errors import UserError
-from ..pretrained import fetch_file
-from ..torch_checkpoint import parse_checkpoint, read_checkpoint
-from ..torch_pickle import CheckpointError
+from ..torch_weights.checkpoint import parse_checkpoint, read_checkpoint
+from ..torch_weights.pickle import CheckpointError
+from ..torch_weights.pretrained import fetch_file
 
 SIZE = 299  # pixels a side
 FEATURES = 2048

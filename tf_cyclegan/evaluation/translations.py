@@ -16,7 +16,7 @@ from ..data.sources import SPLITS, Domain
 from ..errors import UserError
 from ..pictures import to_uint8
 from ..progress import progress
-from ..translator import restore_generator
+from ..translation.translator import restore_generator
 
 Pairs = Literal["names", "order", "none"]
 

@@ -10,7 +10,7 @@ from ..errors import UserError
 from ..files import writing
 from ..pictures import png_bytes
 from ..progress import progress
-from ..trainer import read_metrics
+from ..training.trainer import read_metrics
 from .page import evaluation_page
 from .translations import Translations
 

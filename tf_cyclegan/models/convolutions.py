@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from . import strided, winograd
+from .cpu import strided, winograd
 
 # What the classes here decide: images are `[N, H, W, C]`, and groups and dilation are 1.
 FIXED = (

@@ -1,0 +1,157 @@
+"""The mistakes that users make: each gets one sentence and exit code 2."""
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from conftest import write_images
+
+from tf_cyclegan import export, train, translate
+from tf_cyclegan.settings import Config
+
+
+@pytest.fixture
+def bad(tmp_path):
+    """A folder full of data sets with something wrong."""
+    for split in ("trainA", "trainB"):
+        write_images(tmp_path / "good" / split, 2)
+    write_images(tmp_path / "half" / "trainA", 2)
+    write_images(tmp_path / "empty" / "trainA", 2)
+    (tmp_path / "empty" / "trainB").mkdir()
+    for split in ("trainA", "trainB"):
+        write_images(tmp_path / "text" / split, 2)
+    (tmp_path / "text" / "trainA" / "000.jpg").write_text("no image")
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr("../../trainA/0.png", b"")
+    (tmp_path / "no.zip").write_text("no zip")
+    (tmp_path / "file").write_text("")
+    write_images(tmp_path / "holiday", 1)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--dataset {bad}/missing", "there is no folder or .zip {bad}/missing"),
+        ("--dataset ./missing.zip", "there is no folder or .zip ./missing.zip"),
+        ("--dataset {bad}/half", "{bad}/half has no trainB"),
+        ("--dataset {bad}/empty", "trainB of {bad}/empty holds no image"),
+        ("--dataset {bad}/text", "trainA/000.jpg (not an image)"),
+        ("--dataset {bad}/evil.zip", "leads out of it: ../../trainA/0.png"),
+        ("--dataset {bad}/no.zip", "is not a .zip file"),
+        ("--dataset cycle_gan/horse3zebra", "cycle_gan/horse2zebra, cycle_gan/monet2photo"),
+        ("--dataset no_such_set", "cycle_gan/horse2zebra"),
+        ("--dataset no/such/set", "cycle_gan/horse2zebra"),
+        ("--dataset cycle_gan/horse2zebra:9.9.9", "TFDS has no cycle_gan/horse2zebra:9.9.9"),
+        ("--dataset mnist", "mnist has no trainA"),
+        ("--dataset {bad}/good --batch-size 3", "--batch-size 3 is larger than the data"),
+        ("--dataset {bad}/good --image-size 100", "the nearest to 100 are 64 and 128"),
+        ("--learning-rate -1", "--learning-rate is -1.0; it must be above 0"),
+        ("--generator vae", "it takes unet, resnet9"),
+        ("--generator tensorflow_examples --image-size 256 --load-size 256", "pip install git+"),
+        ("--run-dir {bad}/file/run", "cannot write {bad}/file/run"),
+        ("--run-dir {bad}/holiday", "{bad}/holiday exists and is not a run"),
+        ("--epochs many", "many"),
+        ("--no-such-option 3", "--no-such-option"),
+        ("--preset huge", "huge"),
+    ],
+)
+def test_training(bad, command, monkeypatch, options, words):
+    monkeypatch.chdir(bad)
+    if "mnist" in options:
+        pytest.importorskip("tensorflow_datasets")
+        monkeypatch.setattr(
+            "tensorflow_datasets.core.DatasetBuilder.download_and_prepare", fake_mnist
+        )
+    code, errors = command(train.main, *options.format(bad=bad).split())
+    assert code == 2
+    assert words.format(bad=bad) in re.sub(r"\s+", " ", errors)
+    assert "Traceback" not in errors
+    assert not (bad / "runs").exists() or not list((bad / "runs").rglob("ckpt*"))
+
+
+def fake_mnist(self, *args, **kwargs):
+    """A data set that is there but has no trainA: mnist, not downloaded."""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            "--model {bad}/missing --input {bad}/good",
+            "no SavedModel and no run folder {bad}/missing",
+        ),
+        ("--model {bad}/good --input {bad}/good", "{bad}/good is not the folder of a run"),
+        ("--model {bad}/begun --input {bad}/good", "{bad}/begun has no checkpoint yet"),
+        ("--model {bad}/good --input {bad}/missing", "no picture and no folder {bad}/missing"),
+        ("--model {bad}/good --input {bad}/empty/trainB", "holds no picture"),
+        ("--model {bad}/good --input {bad}/good --direction a_to_b", "a_to_b"),
+    ],
+)
+def test_translating(bad, command, options, words):
+    (bad / "begun").mkdir()
+    (bad / "begun" / "config.json").write_text(Config().to_json())
+    options = f"{options} --output {bad}/out"
+    code, errors = command(translate.main, *options.format(bad=bad).split())
+    assert code == 2
+    assert words.format(bad=bad) in re.sub(r"\s+", " ", errors)
+
+
+def test_exporting_what_is_no_run(bad, command):
+    code, errors = command(export.main, "--run", bad / "good")
+    assert code == 2 and "is not the folder of a run" in errors
+
+
+def run(*arguments, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], capture_output=True, text=True, **kwargs
+    )
+
+
+def test_help_shows_every_setting():
+    help_ = run("tf_cyclegan.train", "--help", env=os.environ | {"COLUMNS": "100"})
+    assert help_.returncode == 0
+    for field in dataclasses.fields(Config):
+        assert f"--{field.name.replace('_', '-')}" in help_.stdout, field.name
+    assert run("tf_cyclegan.train", "--help", "--preset", "paper").stdout != help_.stdout
+
+
+def test_one_name_for_all_commands():
+    listing = run("tf_cyclegan")
+    assert listing.returncode == 0 and "translate" in listing.stdout
+    unknown = run("tf_cyclegan", "trian")
+    assert unknown.returncode == 2 and "there is no command trian" in unknown.stderr
+    assert run("tf_cyclegan", "export").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("imports", "heavy"),
+    [
+        (
+            "tf_cyclegan, tf_cyclegan.train",
+            "tensorflow keras numpy PIL matplotlib tensorflow_datasets tyro",
+        ),
+        # What a training has imported by its first step; Keras itself brings matplotlib and scipy.
+        (
+            "tf_cyclegan.training.trainer, tf_cyclegan.methods.cyclegan.step, "
+            "tf_cyclegan.translation.translator",
+            "tensorflow_datasets onnx tf2onnx",
+        ),
+    ],
+)
+def test_importing_loads_nothing_before_it_is_needed(imports, heavy):
+    script = f"import sys, {imports}; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_a_bug_keeps_its_traceback(command):
+    def main(_):
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError):
+        command(main)

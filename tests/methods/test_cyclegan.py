@@ -1,0 +1,160 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import TINY_SETTINGS
+
+from tf_cyclegan.errors import UserError
+from tf_cyclegan.methods.cyclegan.step import CycleGAN, LinearDecay
+from tf_cyclegan.settings import Config
+
+TINY = Config(**TINY_SETTINGS)
+TERMS = ["generator_g", "generator_f", "cycle_x", "cycle_y", "identity_x", "identity_y"]
+
+
+def random_batch(seed, count=2):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-1, 1, [2, count, 32, 32, 3]).astype(np.float32)
+
+
+def weights(model):
+    names = ("generator_g", "generator_f", "discriminator_x", "discriminator_y")
+    return {name: [w.numpy() for w in getattr(model, name).weights] for name in names}
+
+
+def changed(before, after):
+    return {
+        name
+        for name in before
+        if any(not np.array_equal(a, b) for a, b in zip(before[name], after[name], strict=True))
+    }
+
+
+def step_losses(config, steps=1):
+    model = CycleGAN(config, steps)
+    return [
+        {name: float(value) for name, value in model.train_step(*random_batch(i)).items()}
+        for i in range(steps)
+    ]
+
+
+@pytest.fixture(scope="module")
+def default_losses():
+    # The pool of 4 is full after two batches of 2; a decaying rate shows from the second step.
+    return step_losses(TINY, 4)
+
+
+def test_a_step_changes_all_four_networks_and_counts():
+    model = CycleGAN(TINY, 1)
+    before = weights(model)
+    terms = model.train_step(*random_batch(0))
+    assert changed(before, weights(model)) == set(before)
+    assert model.step.numpy() == 1
+    assert set(terms) == {*TERMS, "discriminator_x", "discriminator_y"}
+
+
+def test_without_an_adversarial_loss_the_generators_learn_alone():
+    model = CycleGAN(dataclasses.replace(TINY, lambda_adversarial=0.0), 1)
+    before = weights(model)
+    model.train_step(*random_batch(0))
+    assert changed(before, weights(model)) == {"generator_g", "generator_f"}
+
+
+def test_the_terms_are_the_papers():
+    # Each computed here from the networks of before the step, in NumPy.
+    model = CycleGAN(TINY, 1)
+    x, y = random_batch(1)
+    g, f = (lambda i, net=net: net(i).numpy() for net in (model.generator_g, model.generator_f))
+    d_x, d_y = (
+        lambda i, net=net: net(i).numpy() for net in (model.discriminator_x, model.discriminator_y)
+    )
+    expected = {
+        "generator_g": ((d_y(g(x)) - 1) ** 2).mean(),
+        "generator_f": ((d_x(f(y)) - 1) ** 2).mean(),
+        "cycle_x": np.abs(f(g(x)) - x).mean(),
+        "cycle_y": np.abs(g(f(y)) - y).mean(),
+        "identity_x": np.abs(f(x) - x).mean(),
+        "identity_y": np.abs(g(y) - y).mean(),
+        "discriminator_x": (((d_x(x) - 1) ** 2).mean() + (d_x(f(y)) ** 2).mean()) / 2,
+        "discriminator_y": (((d_y(y) - 1) ** 2).mean() + (d_y(g(x)) ** 2).mean()) / 2,
+    }
+    terms = model.train_step(x, y)
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ({"lambda_identity": 0.0}, {"identity_x", "identity_y"}),
+        ({"cycle_terms": "forward"}, {"cycle_y"}),
+        ({"cycle_terms": "backward"}, {"cycle_x"}),
+        ({"lambda_cycle": 0.0}, {"cycle_x", "cycle_y", "identity_x", "identity_y"}),
+        (
+            {"lambda_adversarial": 0.0},
+            {"generator_g", "generator_f", "discriminator_x", "discriminator_y"},
+        ),
+    ],
+)
+def test_terms_that_are_off_are_not_computed(settings, missing):
+    (terms,) = step_losses(dataclasses.replace(TINY, **settings))
+    assert {*TERMS, "discriminator_x", "discriminator_y"} - set(terms) == missing
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"seed": 1},
+        {"generator": "resnet2"},
+        {"filters": 3},
+        {"upsampling": "resize"},
+        {"norm_affine": False},
+        {"discriminator_filters": 3},
+        {"leaky_slope": 0.1},
+        {"adversarial_loss": "bce"},
+        {"lambda_adversarial": 2.0},
+        {"lambda_cycle": 5.0},
+        {"cycle_terms": "forward"},
+        {"lambda_identity": 1.0},
+        {"pool_size": 0},
+        {"learning_rate": 1e-3},
+        {"beta_1": 0.9},
+        {"decay_start": 0.0},
+        {"generator": "unet", "unet_levels": 2},
+    ],
+)
+def test_every_setting_changes_what_is_learnt(settings, default_losses):
+    other = step_losses(dataclasses.replace(TINY, **settings), 4)
+    assert default_losses[-1] != other[-1]
+
+
+def test_the_pool_feeds_the_discriminators_alone():
+    model = CycleGAN(dataclasses.replace(TINY, pool_size=2), 2)
+    model.train_step(*random_batch(0))
+    first = model.pool_y.images.numpy()
+    np.testing.assert_allclose(first, CycleGAN(TINY, 1).generator_g(random_batch(0)[0]), atol=1e-5)
+
+
+def test_xla_computes_the_same_step():
+    plain, compiled = (CycleGAN(TINY, 3) for _ in range(2))
+    steps = [tf.function(plain.train_step, autograph=False)]
+    steps.append(tf.function(compiled.train_step, jit_compile=True, autograph=False))
+    for i in range(3):
+        one, other = (step(*random_batch(i)) for step in steps)
+        for name in one:
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-3, err_msg=name)
+
+
+def test_the_rate_is_constant_then_falls_to_zero():
+    rate = LinearDecay(0.2, 0.5, 200)
+    for step, factor in [(0, 1), (99, 1), (100, 1), (150, 0.5), (199, 0.01), (200, 0), (300, 0)]:
+        np.testing.assert_allclose(rate(step), 0.2 * factor, atol=1e-8)
+    assert float(LinearDecay(0.2, 1.0, 200)(1000)) == pytest.approx(0.2)
+
+
+def test_the_tutorials_own_networks_are_asked_for_in_one_sentence():
+    with pytest.raises(
+        UserError, match=r"pip install git\+https://github\.com/tensorflow/examples"
+    ):
+        CycleGAN(Config(generator="tensorflow_examples"), 1)

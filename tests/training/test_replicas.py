@@ -1,0 +1,338 @@
+"""Several devices and several processes against one device, in float64."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_cyclegan as cg
+from tf_cyclegan.errors import UserError
+from tf_cyclegan.methods.cyclegan.step import CycleGAN
+from tf_cyclegan.settings import Config
+from tf_cyclegan.training.devices import TPU_VARIABLES, check_tf_config, find_devices
+from tf_cyclegan.training.trainer import read_metrics
+
+TESTS = Path(__file__).parent
+TIMEOUT = 900  # seconds for a process, most of them TensorFlow's start on a busy machine
+STEPS = 20
+
+
+def start(configs, dtype="float64", cpus=1, tf_config=None):
+    """Start a process that trains as `configs` say, one after the other."""
+    paths = []
+    for config in configs:
+        path = Path(f"{config.run_dir}_{config.strategy}_{config.steps}.json")
+        path.write_text(config.to_json())
+        paths.append(str(path))
+    environment = os.environ | {"PYTHONPATH": str(TESTS.parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("TF_CONFIG", None)
+    if tf_config:
+        environment["TF_CONFIG"] = json.dumps(tf_config)
+    return subprocess.Popen(
+        [sys.executable, str(TESTS / "train_process.py"), dtype, str(cpus), *paths],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_workers(configs, dtype="float64"):
+    """Start two workers, which join each other on this machine."""
+    with contextlib.ExitStack() as sockets:
+        free = [sockets.enter_context(socket.socket()) for _ in range(2)]
+        for each in free:
+            each.bind(("localhost", 0))
+        addresses = [f"localhost:{each.getsockname()[1]}" for each in free]
+    return [
+        start(
+            configs,
+            dtype,
+            tf_config={
+                "cluster": {"worker": addresses},
+                "task": {"type": "worker", "index": index},
+            },
+        )
+        for index in range(2)
+    ]
+
+
+def finish(processes):
+    """Wait for processes to end well; whatever happens, none is left."""
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=TIMEOUT)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+def copy_until(config, step, name):
+    """Copy a run as it was at a checkpoint, to be gone on with."""
+    folder = Path(config.run_dir).with_name(name)
+    shutil.copytree(config.run_dir, folder)
+    for later in folder.glob("checkpoints/ckpt-*"):
+        if not later.name.startswith(f"ckpt-{step}."):
+            later.unlink()
+    state = folder / "checkpoints" / "checkpoint"
+    text = f'model_checkpoint_path: "ckpt-{step}"\nall_model_checkpoint_paths: "ckpt-{step}"\n'
+    state.write_text(text)
+    return dataclasses.replace(config, run_dir=str(folder))
+
+
+def differences(config, other):
+    """The largest difference of a tensor of two runs' checkpoints, relative to its largest value.
+
+    Returns:
+        That of what the networks and pools are, and that of what the optimizers remember.
+    """
+    one, two = (
+        tf.train.load_checkpoint(tf.train.latest_checkpoint(f"{c.run_dir}/checkpoints"))
+        for c in (config, other)
+    )
+    shapes = one.get_variable_to_shape_map()
+    assert shapes == two.get_variable_to_shape_map()
+    worst = [0.0, 0.0]
+    for name in shapes:
+        # The first counts how often a process saved; the second is no number.
+        if not name.startswith(("save_counter", "_CHECKPOINTABLE_OBJECT_GRAPH")):
+            a, b = one.get_tensor(name), two.get_tensor(name)
+            if not np.array_equal(a, b):
+                kind = "_optimizer/" in name
+                worst[kind] = max(worst[kind], np.abs(a - b).max() / np.abs(a).max())
+    return worst
+
+
+@pytest.fixture(scope="module")
+def base(image_folder, tmp_path_factory):
+    from conftest import TINY_SETTINGS
+
+    settings = TINY_SETTINGS | {"steps": STEPS, "checkpoint_every": STEPS // 2, "batch_size": 2}
+    settings |= {"lambda_identity": 0.0}  # a third less to trace
+    folder = tmp_path_factory.mktemp("replicas")
+    return Config(dataset=str(image_folder), run_dir=str(folder / "run"), **settings)
+
+
+def variant(base, name, **changes):
+    folder = Path(base.run_dir).with_name(name)
+    return dataclasses.replace(base, run_dir=str(folder), **changes)
+
+
+@pytest.fixture(scope="module")
+def runs(base):
+    """One config on one device, on two logical CPUs, in two processes, compiled, resumed."""
+    workers = variant(base, "workers", strategy="multiworker")
+    finish(start_workers([workers]))
+    one = variant(base, "one", strategy="one")
+    mirrored = variant(base, "mirrored", strategy="mirrored", jit="on", steps_per_call=8)
+    other_ways = variant(base, "other_ways", jit="on", steps_per_call=8, remat=True)
+    resumed = dataclasses.replace(copy_until(workers, 10, "workers_then_one"), strategy="one")
+    finish([start([one, mirrored, other_ways, resumed], cpus=2)])
+    return locals()
+
+
+@pytest.mark.parametrize("name", ["mirrored", "workers", "other_ways", "resumed"])
+def test_however_it_is_divided_a_run_trains_the_same_networks(runs, name):
+    weights, moments = differences(runs["one"], runs[name])
+    print(name, weights, moments)
+    assert weights < 1e-10
+    assert moments < 1e-9
+    lines, others = (read_metrics(Path(runs[n].run_dir)) for n in ("one", name))
+    assert len(lines) == len(others) == STEPS
+    for line, other in zip(lines, others, strict=True):
+        np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-10)
+
+
+def train_workers_until(config, is_time, dtype="float64"):
+    """Start two workers and wait until something has happened."""
+    processes = start_workers([config], dtype)
+    deadline = time.monotonic() + TIMEOUT
+    try:
+        while not is_time():
+            assert processes[0].poll() is None, processes[0].communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    except BaseException:
+        for process in processes:
+            process.kill()
+        raise
+    return processes
+
+
+def ends_of(processes):
+    """What the processes write and return when they end by themselves."""
+    try:
+        errors = [process.communicate(timeout=TIMEOUT)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return errors, [process.returncode for process in processes]
+
+
+def test_when_a_worker_dies_the_other_says_so_and_the_run_goes_on(runs):
+    # Goes on where the workers ended, which shows that they can.
+    config = dataclasses.replace(runs["workers"], steps=100_000, checkpoint_every=2)
+    checkpoints = Path(config.run_dir) / "checkpoints"
+    is_time = (checkpoints / f"ckpt-{STEPS + 4}.index").exists
+    chief, other = train_workers_until(config, is_time)
+    other.kill()
+    other.communicate()
+    (errors,), (code,) = ends_of([chief])
+    assert code == 2, errors
+    assert "another worker of this run has gone" in errors and "Traceback" not in errors
+    kept = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(checkpoints)))
+    step = int(kept.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE"))
+    assert step >= STEPS + 4
+    logged = [line for line in read_metrics(config.run_folder) if line["step"] <= step]
+    finish([start([dataclasses.replace(config, strategy="one", steps=step + 1)])])
+    *before, last = read_metrics(config.run_folder)
+    assert before == logged and last["step"] == step + 1
+
+
+def test_workers_end_together_when_one_is_told_to(base):
+    config = variant(base, "told", strategy="multiworker", steps=100_000)
+    metrics = Path(config.run_dir) / "metrics.jsonl"
+    processes = train_workers_until(
+        config, lambda: metrics.exists() and metrics.read_text(), "float32"
+    )
+    processes[1].send_signal(signal.SIGTERM)
+    errors, codes = ends_of(processes)
+    assert codes == [128 + signal.SIGTERM] * 2, errors
+    lines = read_metrics(Path(config.run_dir))
+    last = lines[-1]["step"]
+    assert tf.train.latest_checkpoint(f"{config.run_dir}/checkpoints").endswith(f"ckpt-{last}")
+
+    # In single precision the losses are those of one device, to rounding.
+    alone = variant(base, "alone", strategy="one", steps=min(last, 10))
+    cg.train(alone)
+    for line, other in zip(read_metrics(Path(alone.run_dir)), lines, strict=False):
+        np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-3)
+
+
+def test_a_batch_that_cannot_be_divided_is_named(monkeypatch):
+    monkeypatch.setattr("tf_cyclegan.training.devices._BY_NAME", {"mirrored": lambda: TwoDevices()})
+
+    class TwoDevices:
+        name, count = "2 CPUs, 2 replicas", 2
+
+    with pytest.raises(UserError, match=r"--batch-size 3 cannot be divided among 2 replicas"):
+        find_devices("mirrored", 3)
+    assert find_devices("mirrored", 4).count == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "needs the variable TF_CONFIG, for two workers"),
+        ("{", "JSONDecodeError"),
+        ('{"cluster": {"worker": ["a:1"]}}', "KeyError: 'task'"),
+        ("[1]", "TypeError"),
+        ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "tasks of type ps"),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+            "worker 1, which its cluster lacks",
+        ),
+    ],
+)
+def test_a_wrong_tf_config_is_named(text, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        check_tf_config(text)
+
+
+def test_devices_that_are_not_there_are_named(monkeypatch):
+    for name in TPU_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UserError, match="needs several devices and there is one CPU"):
+        find_devices("mirrored", 1)
+    with pytest.raises(UserError, match=r"there is no TPU to train on .*TPU_NAME"):
+        find_devices("tpu", 1)
+
+
+def test_auto_takes_what_there_is(monkeypatch):
+    found = []
+    monkeypatch.setattr("tf_cyclegan.training.devices._tpu", lambda: found.append("tpu"))
+    monkeypatch.setattr("tf_cyclegan.training.devices._workers", lambda: found.append("workers"))
+    monkeypatch.setattr("tf_cyclegan.training.devices._mirrored", lambda: found.append("mirrored"))
+    monkeypatch.setattr("tf_cyclegan.training.devices.Devices", lambda: found.append("one"))
+    gpus = []
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: gpus if kind == "GPU" else []
+    )
+    for name in (*TPU_VARIABLES, "TF_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    from tf_cyclegan.training.devices import _auto
+
+    _auto()
+    gpus += [1, 2]
+    _auto()
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    _auto()
+    monkeypatch.setenv("TPU_NAME", "local")
+    _auto()
+    assert found == ["one", "mirrored", "workers", "tpu"]
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 0), (2, 1), (4, 0)])
+def test_two_cores_do_two_operations_at_a_time(cores, threads):
+    """TensorFlow divides operations between all cores, which 0 stands for."""
+    script = (
+        "from tf_cyclegan.training import devices\n"
+        f"devices.usable_cores = lambda: {cores}\n"
+        "devices.keep_operations_to_a_core()\n"
+        "import tensorflow as tf\n"
+        "print(tf.config.threading.get_intra_op_parallelism_threads())\n"
+        "tf.constant(1)\n"
+        "devices.keep_operations_to_a_core()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(TESTS.parents[1]), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) == threads
+
+
+def test_a_tpu_is_reached_by_the_documented_lines(monkeypatch):
+    """A stand-in for what only a TPU has: its resolver, its system and its strategy."""
+    calls = []
+    distribute, experimental = tf.distribute, tf.tpu.experimental
+    monkeypatch.setenv("TPU_NAME", "local")
+    monkeypatch.setattr(distribute.cluster_resolver, "TPUClusterResolver", lambda name: name)
+    monkeypatch.setattr(tf.config, "experimental_connect_to_cluster", calls.append)
+    monkeypatch.setattr(experimental, "initialize_tpu_system", calls.append)
+
+    class StandIn(distribute.OneDeviceStrategy):
+        def __init__(self, resolver):
+            calls.append(resolver)
+            super().__init__("/cpu:0")
+
+    monkeypatch.setattr(distribute, "TPUStrategy", StandIn)
+    devices = find_devices("auto", 4)
+    assert calls == ["local"] * 3
+    assert devices.name == "TPU, 1 replica"
+    from conftest import TINY_SETTINGS
+
+    with devices.scope():
+        gan = CycleGAN(Config(**TINY_SETTINGS), 1, devices.replicas(jit=True))
+    step = devices.function(gan.train_step, jit=True)
+    images = np.zeros([2, 32, 32, 3], np.float32)
+    losses = step(images, images)
+    alone = tf.function(CycleGAN(Config(**TINY_SETTINGS), 1).train_step, autograph=False)
+    for name, value in alone(images, images).items():
+        np.testing.assert_allclose(losses[name], value, rtol=1e-3, err_msg=name)

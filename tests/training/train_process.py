@@ -1,0 +1,35 @@
+"""Train as config files say, one after the other: a process of its own, for tests that need one.
+
+python train_process.py DTYPE CPUS CONFIG.json...
+"""
+
+import sys
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tf_cyclegan import train
+from tf_cyclegan.commands import run_command
+from tf_cyclegan.data import pipeline
+from tf_cyclegan.settings import Config
+from tf_cyclegan.training.trainer import Interrupted
+from tf_cyclegan.translation import translator
+
+
+def main(dtype, cpus, *paths):
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    logical = [tf.config.LogicalDeviceConfiguration()] * int(cpus)
+    tf.config.set_logical_device_configuration(cpu, logical)
+    keras.config.set_floatx(dtype)
+    pipeline.normalise = lambda images: tf.cast(images, dtype) / 127.5 - 1.0
+    translator.export_run = lambda *_: []  # of float32 networks
+    for path in paths:
+        try:
+            train.train(Config.from_json(Path(path)))
+        except Interrupted as interruption:
+            sys.exit(128 + interruption.signal)
+
+
+if __name__ == "__main__":
+    run_command(lambda: main(*sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Algorithms that are faster on a CPU, fenced off: only models/convolutions.py uses them."""

@@ -1,0 +1,4 @@
+"""Other people's weights, read without running them.
+
+Uses models and the ground.
+"""

@@ -1,0 +1,152 @@
+"""Trained generators as SavedModels that need only TensorFlow."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from ..data.pipeline import normalise
+from ..errors import UserError
+from ..files import write_file, writing
+from ..methods.cyclegan.step import build_generator
+from ..settings import Config
+from .formats import FILE_FORMATS
+
+DIRECTIONS = {"x_to_y": "generator_g", "y_to_x": "generator_f"}
+SMALLEST_SIDE = 8  # what the reflection paddings of the residual generator need
+
+
+class Translator(tf.Module):
+    """A generator behind doors that take and return what the world has: uint8 images and files.
+
+    Args:
+        generator: Keras model from `[N, H, W, 3]` to the same shape, both in [-1, 1].
+        size_multiple: The heights and widths that it takes are multiples of this.
+    """
+
+    def __init__(self, generator: keras.Model, size_multiple: int):
+        super().__init__()
+        self.generator = generator
+        self.size_multiple = size_multiple
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+    def translate_images(self, images):
+        """uint8 images `[N, H, W, 3]` of any size to uint8 images of the same size."""
+        height, width = tf.shape(images)[1], tf.shape(images)[2]
+        padded = self._padded(images, height, width)
+        translated = self.generator(normalise(padded), training=False)
+        translated = tf.cast(translated, tf.float32)[:, :height, :width]
+        pixels = tf.clip_by_value(tf.round((translated + 1.0) * 127.5), 0.0, 255.0)
+        return {"images": tf.cast(pixels, tf.uint8)}
+
+    def _padded(self, images, height, width):
+        """Mirror the image beyond its lower and right edges until the generator can take it."""
+        for axis, size in ((1, height), (2, width)):
+            multiple = self.size_multiple
+            target = tf.maximum(-(-size // multiple) * multiple, SMALLEST_SIDE)
+            place = tf.range(target) % (2 * size)
+            images = tf.gather(images, tf.minimum(place, 2 * size - 1 - place), axis=axis)
+        return images
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def translate_bytes(self, image_bytes):
+        """Encoded JPEG or PNG images to PNG images; each may have its own size.
+
+        TensorFlow Serving sends and returns tensors of this name as {"b64": ...}.
+        """
+
+        def translate_one(encoded):
+            translated = self.translate_images(_decode(encoded)[None])["images"][0]
+            return tf.io.encode_png(translated)
+
+        return {"image_bytes": tf.map_fn(translate_one, image_bytes, fn_output_signature=tf.string)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
+    def translate_float(self, images):
+        """The bare network: float32 `[N, H, W, 3]` in [-1, 1] to the same, sizes that fit it."""
+        return {"images": self.generator(images, training=False)}
+
+
+def _decode(encoded):
+    """Decode one JPEG or PNG to uint8 `[H, W, 3]`, transparency on white."""
+
+    def decode_transparent():
+        image = tf.cast(tf.io.decode_png(encoded, channels=4), tf.float32)
+        alpha = image[..., 3:] / 255.0
+        return tf.cast(tf.round(image[..., :3] * alpha + 255.0 * (1.0 - alpha)), tf.uint8)
+
+    return tf.cond(
+        tf.io.is_jpeg(encoded), lambda: tf.io.decode_jpeg(encoded, channels=3), decode_transparent
+    )
+
+
+def save_translator(generator: keras.Model, size_multiple: int, path: Path) -> None:
+    """Write a generator as a SavedModel with the signatures of `Translator`."""
+    translator = Translator(generator, size_multiple)
+    signatures = {
+        "serving_default": translator.translate_images,
+        "serving_bytes": translator.translate_bytes,
+        "serving_float": translator.translate_float,
+    }
+    with writing(path) as beside:
+        tf.saved_model.save(translator, str(beside), signatures)
+
+
+def export_run(
+    folder: Path, output: Path, format: str = "saved_model", float16: bool = False
+) -> list[Path]:
+    """Write both directions of a run's newest checkpoint to `output`, as x_to_y and y_to_x.
+
+    Args:
+        folder: Of the run.
+        output: Folder for the two.
+        format: "saved_model", or one of `FILE_FORMATS`.
+        float16: Keep the weights in half precision; for "litert" only.
+
+    Raises:
+        UserError: The run has no checkpoint, or what writes the format is not installed.
+    """
+    paths = []
+    for direction in DIRECTIONS:
+        generator, config = restore_generator(folder, direction)
+        if format == "saved_model":
+            path = output / direction
+            save_translator(generator, config.size_multiple, path)
+        else:
+            suffix, to_bytes = FILE_FORMATS[format]
+            path = output / f"{direction}{suffix}"
+            write_file(path, to_bytes(generator, **({"float16": True} if float16 else {})))
+        paths.append(path)
+    return paths
+
+
+def restore_generator(folder: Path, direction: str) -> tuple[keras.Model, Config]:
+    """Build one generator of a run and restore its newest checkpoint.
+
+    Args:
+        folder: Of the run.
+        direction: "x_to_y" or "y_to_x".
+
+    Raises:
+        UserError: The folder holds no run, or none with a checkpoint.
+    """
+    checkpoint = newest_checkpoint(folder)
+    config = Config.from_json(folder / "config.json")
+    generator = build_generator(config, config.seed)
+    restored = tf.train.Checkpoint(**{DIRECTIONS[direction]: generator}).restore(checkpoint)
+    restored.assert_existing_objects_matched().expect_partial()
+    return generator, config
+
+
+def newest_checkpoint(folder: Path) -> str:
+    """The path of a run's newest checkpoint, which ends in its step: ".../ckpt-250".
+
+    Raises:
+        UserError: The folder holds no run, or none with a checkpoint.
+    """
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} is not the folder of a run: it has no config.json")
+    checkpoint = tf.train.latest_checkpoint(str(folder / "checkpoints"))
+    if checkpoint is None:
+        raise UserError(f"{folder} has no checkpoint yet: train it first, or wait for the first")
+    return checkpoint
