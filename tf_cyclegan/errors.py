@@ -1,5 +1,7 @@
 """Errors that are the user's to mend, told in one sentence."""
 
+from pathlib import Path
+
 
 class UserError(Exception):
     """Something outside this package is wrong: an option, a path, an image, a full disk.
@@ -8,6 +10,21 @@ class UserError(Exception):
     commands print it on stderr and end with exit code 2; every other exception is a bug and keeps
     its traceback.
     """
+
+
+class CannotWrite(UserError):
+    """A disk is full, read-only or otherwise refuses.
+
+    Args:
+        path: What was to be written.
+        reason: What the system said.
+    """
+
+    def __init__(self, path: Path | str, reason: str):
+        super().__init__(
+            f"cannot write {path}: {reason}; make room or choose another place, and run the "
+            "command again"
+        )
 
 
 class NotMeasurable(UserError):

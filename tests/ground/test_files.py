@@ -1,0 +1,221 @@
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tf_cyclegan import files
+from tf_cyclegan.errors import CannotWrite, UserError
+from tf_cyclegan.files import append, clean, holding, write_file, writing
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def gone():
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_folder(path, text):
+    with writing(path) as beside:
+        beside.mkdir()
+        (beside / "file").write_text(text)
+
+
+def run_python(script, *arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        text=True,
+        **options,
+    )
+
+
+@pytest.fixture(params=["in one step", "by two renames"])
+def way(request, monkeypatch):
+    if request.param == "by two renames":
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    return request.param
+
+
+def test_a_folder_is_replaced_and_nothing_else_is_left(tmp_path, way):
+    write_folder(tmp_path / "x", "old")
+    write_folder(tmp_path / "x", "new")
+    assert (tmp_path / "x" / "file").read_text() == "new"
+    with pytest.raises(ZeroDivisionError), writing(tmp_path / "x") as beside:
+        beside.mkdir()
+        (beside / "file").write_text("half")
+        raise ZeroDivisionError
+    assert (tmp_path / "x" / "file").read_text() == "new"
+    assert names(tmp_path) == ["x"]
+
+
+def test_at_no_moment_neither_the_old_nor_the_new_is_there(tmp_path):
+    """Another process looks on while this one replaces a folder."""
+    write_folder(tmp_path / "x", "0")
+    watcher = run_python(
+        "import pathlib, sys\n"
+        "path, end = map(pathlib.Path, sys.argv[1:])\n"
+        "print('looking', flush=True)\n"
+        "looks = 0\n"
+        "while not end.exists():\n"
+        "    path.joinpath('file').read_text()\n"
+        "    looks += 1\n"
+        "print(looks)\n",
+        tmp_path / "x",
+        tmp_path / "end",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    watcher.stdout.readline()
+    for number in range(300):
+        write_folder(tmp_path / "x", str(number))
+    (tmp_path / "end").touch()
+    looks, errors = watcher.communicate(timeout=120)
+    if not files._exchange(tmp_path / "x", tmp_path / "x"):
+        pytest.skip("this file system cannot exchange two names")
+    assert watcher.returncode == 0, errors
+    assert int(looks) > 0
+
+
+def test_where_the_system_cannot_exchange_a_failure_keeps_the_old_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    write_folder(tmp_path / "x", "old")
+    rename = Path.rename
+
+    def fail_at_the_second(self, target):
+        if self.name.endswith(".part"):
+            raise OSError(errno.EIO, "input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_at_the_second)
+    with pytest.raises(CannotWrite, match=r"cannot write .*/x: input/output error"):
+        write_folder(tmp_path / "x", "new")
+    assert (tmp_path / "x" / "file").read_text() == "old"
+    assert names(tmp_path) == ["x"]
+
+
+def test_what_killed_processes_left_is_put_back_or_removed(tmp_path, gone):
+    machine = files._machine()
+    for name in (f".kept.{gone}-{machine}.part", f".lost.{gone}-{machine}.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    (tmp_path / f".kept.{gone}-{machine}.old").write_text("")
+    (tmp_path / "kept").mkdir()
+    theirs = f".x.{gone}-00000000.part"  # of another machine, where it may still run
+    alive = f".x.{os.getppid()}-{machine}.part"
+    before = f".x.{gone}.part"  # of an earlier version, or of another program
+    for name in (theirs, alive, before, ".y.part"):
+        (tmp_path / name).write_text("")
+    clean(tmp_path)
+    assert names(tmp_path) == sorted(["kept", "lost", theirs, alive, before, ".y.part"])
+    assert (tmp_path / "lost" / "file").read_text() == f".lost.{gone}-{machine}.old"
+    os.utime(tmp_path / theirs, (time.time() - 2 * files.DAY,) * 2)
+    clean(tmp_path, all_ours=True)
+    assert names(tmp_path) == sorted(["kept", "lost", alive, ".y.part"])
+
+
+def test_writing_cleans_up_first(tmp_path, gone):
+    (tmp_path / f".x.{gone}-{files._machine()}.part").write_text("")
+    write_file(tmp_path / "x", "x")
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_link_stays_a_link(tmp_path, way):
+    write_folder(tmp_path / "x", "old")
+    (tmp_path / "link").symlink_to("x")
+    write_folder(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "x" / "file").read_text() == "new"
+
+
+def test_what_counts_is_on_the_disk(tmp_path, monkeypatch):
+    """Every file and folder written is flushed before it has its name, and then the folder it is in."""
+    flushed = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (flushed.append(os.fstat(file).st_ino), fsync(file))
+    )
+    monkeypatch.setattr(
+        Path, "replace", lambda self, to: (flushed.append("named"), replace(self, to))[1]
+    )
+    write_folder(tmp_path / "x", "x")
+    inodes = [path.stat().st_ino for path in (tmp_path / "x" / "file", tmp_path / "x", tmp_path)]
+    assert flushed == [*inodes[:2], "named", inodes[2]]
+
+
+def test_what_cannot_be_added_leaves_the_file_as_it_was(tmp_path):
+    path = tmp_path / "log"
+    append(path, "one\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        with pytest.raises(CannotWrite, match=f"cannot write {path}"):
+            append(path, "two, which does not fit\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_text() == "one\n"
+    append(path, "three\n")
+    assert path.read_text() == "one\nthree\n"
+
+
+HOLD = """
+import sys, time, pathlib
+from tf_cyclegan.files import holding
+with holding(pathlib.Path(sys.argv[1]), "training", "choose another"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_one_process_holds_a_folder_until_it_ends_however_it_ends(tmp_path):
+    folder = tmp_path / "run"
+    process = run_python(HOLD, folder, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == "held\n"
+        with (
+            pytest.raises(UserError, match=rf"another training .*process {process.pid} on .*other"),
+            holding(folder, "training", "choose another"),
+        ):
+            pass
+    finally:
+        process.kill()
+        process.communicate()
+    with holding(folder, "training", "choose another"):
+        assert names(folder) == [".lock"]
+        with pytest.raises(UserError, match=str(os.getpid())), holding(folder, "x", "y"):
+            pass
+        assert names(folder) == [".lock"]
+    assert not list(folder.iterdir())
+
+
+def test_a_folder_made_only_to_be_held_goes_again(tmp_path):
+    with holding(tmp_path / "new", "training", "choose another"):
+        pass
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, capsys):
+    def no_locks(_file):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(files, "_lock", no_locks)
+    with holding(tmp_path, "training", "choose another"):
+        pass
+    assert "without locks (no locks available): see that no other training" in (
+        capsys.readouterr().err
+    )
