@@ -31,7 +31,7 @@ _LAZY = {
     "assemble_dataset": ".data.assemble",
     "convert_checkpoint": ".torch_weights.networks",
     "load_dataset": ".data.pipeline",
-    "load_translator": ".translate",
+    "load_translator": ".translation.load",
 }
 
 

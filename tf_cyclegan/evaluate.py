@@ -199,7 +199,7 @@ def _model(options: Options):
     """Translate with a SavedModel: as `_run`, the one direction named x_to_y."""
     from .data.sources import open_image_folder
     from .evaluation.translations import common_shape, read_images, translate_set
-    from .translate import load_translator
+    from .translation.load import load_translator
 
     translate = load_translator(
         options.model, None if options.direction == "both" else options.direction

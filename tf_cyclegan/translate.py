@@ -1,9 +1,7 @@
 """Translate pictures: `python -m tf_cyclegan.translate --model runs/emoji --input photos ...`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -14,66 +12,8 @@ from .errors import UserError
 from .files import writing
 from .pictures import side_by_side
 from .progress import log, progress
+from .translation.load import Direction, load_translator
 from .translation.video import check_input, check_output, import_av, translate_video
-
-Direction = Literal["x_to_y", "y_to_x"]
-
-
-def load_translator(
-    path: str | Path, direction: Direction | None = None
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Load a generator to translate images with.
-
-    Args:
-        path: A SavedModel made by this package, the folder of a run (its newest checkpoint), or one
-            that the convert command wrote.
-        direction: Which of a run's two translators (default: "x_to_y"); a SavedModel has but one.
-
-    Returns:
-        A function from uint8 images `[N, H, W, 3]` of any size to translated ones of that size.
-
-    Raises:
-        UserError: There is no such model.
-
-    Example:
-        >>> translate = load_translator("runs/emoji", "x_to_y")
-        >>> translate(np.zeros([1, 333, 517, 3], np.uint8)).shape
-        (1, 333, 517, 3)
-    """
-    import tensorflow as tf
-
-    from .translation.translator import Translator, restore_generator
-
-    path = Path(path)
-    if saved_model := saved_model_folder(path):
-        path = saved_model
-        if direction is not None:
-            raise UserError(f"{path} is a SavedModel and has one direction; leave out --direction")
-        model = tf.saved_model.load(str(path))
-        if "serving_default" not in model.signatures or not hasattr(model, "translate_images"):
-            raise UserError(f"{path} is a SavedModel of another program, not of this one")
-    else:
-        generator, config = restore_generator(path, direction or "x_to_y")
-        model = Translator(generator, config.size_multiple)
-
-    def translate(images: np.ndarray) -> np.ndarray:
-        return model.translate_images(tf.convert_to_tensor(images, tf.uint8))["images"].numpy()
-
-    return translate
-
-
-def saved_model_folder(path: Path) -> Path | None:
-    """The SavedModel that `path` names, which has one direction; None if it should be a run.
-
-    Raises:
-        UserError: There is no folder `path`.
-    """
-    if not path.is_dir():
-        raise UserError(f"there is no SavedModel and no run folder {path}")
-    for folder in (path / "saved_model", path):  # the first is what the convert command writes
-        if (folder / "saved_model.pb").is_file():
-            return folder
-    return None
 
 
 @dataclass(frozen=True)

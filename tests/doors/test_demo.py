@@ -22,6 +22,7 @@ from PIL import Image
 from tf_cyclegan import demo, translate
 from tf_cyclegan.methods.cyclegan.step import build_generator
 from tf_cyclegan.settings import Config
+from tf_cyclegan.translation import demo_page
 from tf_cyclegan.translation.translator import export_run
 
 MAX_SIDE = 200
@@ -191,7 +192,7 @@ def test_odd_and_wrong_uploads(address, tmp_path, open_page):  # noqa: F811
         assert page.sources("slider") == []
         page.clear()
 
-    (tmp_path / "huge.png").write_bytes(bytes(demo.MAX_BYTES + 1))
+    (tmp_path / "huge.png").write_bytes(bytes(demo_page.MAX_BYTES + 1))
     page.page.set_input_files("#original input[type=file]", tmp_path / "huge.png")
     page.page.get_by_text("exceed the maximum allowed size of 32.0 Mb").first.wait_for()
     open_page.errors.clear()  # gradio tells the console of it
@@ -245,9 +246,9 @@ def test_what_stops_the_command(run_folder, tmp_path, command, monkeypatch):
     ],
 )
 def test_names_of_domains(dataset, domains):
-    assert demo._domains(dataset) == domains
+    assert demo_page._domains(dataset) == domains
 
 
 def test_names_of_models():
     paths = [Path(p) for p in ("runs/a", "runs/b/saved_model/x_to_y", "one/c", "two/c")]
-    assert demo._model_names(paths) == ["a", "b/x_to_y", "one/c", "two/c"]
+    assert demo_page.model_names(paths) == ["a", "b/x_to_y", "one/c", "two/c"]

@@ -454,7 +454,7 @@ def test_sizes_that_differ_and_images_that_cannot_be_read(start, folders):
 def test_the_page_is_opened_when_asked(folders, command, monkeypatch):
     monkeypatch.chdir(folders)
     opened = []
-    monkeypatch.setattr(study.webbrowser, "open", opened.append)
+    monkeypatch.setattr("webbrowser.open", opened.append)
 
     def serve_nothing(_):
         raise KeyboardInterrupt

@@ -16,11 +16,12 @@ import pytest
 from conftest import write_images
 
 import tf_cyclegan
-from tf_cyclegan import commands, demo, translate
+from tf_cyclegan import commands, demo
 from tf_cyclegan.__main__ import COMMANDS
 from tf_cyclegan.data import sources
 from tf_cyclegan.settings import PRESETS, Config
 from tf_cyclegan.torch_weights.pretrained import NAMES
+from tf_cyclegan.translation.load import saved_model_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
@@ -150,7 +151,7 @@ def run_ours(name: str, arguments: list[str], command, monkeypatch) -> None:
         if name == "demo":
             options = commands.parse(demo.Options, arguments, name)
             for path in options.model:
-                assert translate.saved_model_folder(path) or (path / "config.json").is_file()
+                assert saved_model_folder(path) or (path / "config.json").is_file()
         return
     if name in ("train", "ablate"):
         for index, option in enumerate(arguments[:-1]):

@@ -20,7 +20,7 @@ from tf_cyclegan.torch_weights import pretrained
 from tf_cyclegan.torch_weights.checkpoint import read_checkpoint
 from tf_cyclegan.torch_weights.networks import TorchNetwork, build_network, convert_checkpoint
 from tf_cyclegan.training.initial_generators import load_initial_generators
-from tf_cyclegan.translate import load_translator
+from tf_cyclegan.translation.load import load_translator
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -1,0 +1,193 @@
+"""The page to try translators on: what stands on it, and what it does with a picture."""
+
+import re
+import time
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..data.decode import UnreadableImage, decode_image
+from ..settings import Config
+from .load import Direction, load_translator, saved_model_folder
+
+MAX_BYTES = 32 * 2**20  # of an upload; a photo of 50 megapixels has about 20
+MAX_PIXELS = 100_000_000
+DOMAINS = {"emoji": ("Noto", "Fluent 3D")}  # of data sets whose name does not say them
+HEIGHT = "min(400px, 80vw)"  # of the pictures: no taller than wide on a phone
+
+Translate = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the page offers under one name.
+
+    Attributes:
+        directions: From "x_to_y" and "y_to_x", or either, to what the page calls it.
+        translate: The translator of each direction.
+    """
+
+    directions: dict[Direction, str]
+    translate: dict[Direction, Translate]
+
+
+def load_model(path: Path) -> Model:
+    """Load the translators of a run, a SavedModel or what convert wrote, and warm them up.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    if (folder := saved_model_folder(path)) is not None:
+        direction = "y_to_x" if folder.name == "y_to_x" else "x_to_y"
+        translate = {direction: load_translator(path)}
+        x, y = "X", "Y"
+    else:
+        translate = {side: load_translator(path, side) for side in typing.get_args(Direction)}
+        x, y = _domains(Config.from_json(path / "config.json").dataset)
+    for function in translate.values():
+        # What is compiled or allocated at the first call is no part of the time shown.
+        function(np.zeros([1, 64, 64, 3], np.uint8))
+    names = {"x_to_y": f"{x} → {y}", "y_to_x": f"{y} → {x}"}
+    return Model({direction: names[direction] for direction in translate}, translate)
+
+
+def _domains(dataset: str) -> tuple[str, str]:
+    """What a data set's name says of its domains: horse2zebra is of horses and zebras."""
+    name = re.sub(r"\.zip$", "", re.split(r"[/\\]", dataset.rstrip("/\\"))[-1])
+    if name in DOMAINS:
+        return DOMAINS[name]
+    match = re.fullmatch(r"([^\W\d]+)2([^\W\d]+)", name)
+    return match.groups() if match else ("X", "Y")
+
+
+def model_names(paths: Sequence[Path]) -> list[str]:
+    """Short names that tell the models apart: emoji for runs/emoji."""
+    names = []
+    for path in paths:
+        parts = [part for part in path.absolute().parts if part != "saved_model"]
+        exported = parts[-1] in typing.get_args(Direction)
+        names.append("/".join(parts[-2:] if exported else parts[-1:]))
+    return [
+        name if names.count(name) == 1 else str(path)
+        for name, path in zip(names, paths, strict=True)
+    ]
+
+
+def read_upload(path: Path, max_side: int) -> tuple[np.ndarray, str]:
+    """Decode an upload as the package does any picture, and scale it down if it is larger.
+
+    Returns:
+        uint8 `[H, W, 3]`, and a few words on its size.
+
+    Raises:
+        UnreadableImage: It is no image, is broken, or has too many bytes or pixels.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
+    image = decode_image(path.read_bytes(), MAX_PIXELS)
+    size = "{}x{} pixels".format(*image.size)
+    if max(image.size) > max_side:
+        image.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
+        size = f"{size} scaled down to {image.width}x{image.height} (--max-side {max_side})"
+    return np.asarray(image), size
+
+
+def build_page(models: dict[str, Model], max_side: int):
+    """The page, a gradio.Blocks."""
+    import gradio as gr
+
+    first = next(iter(models.values()))
+
+    def update(upload: dict | None, name: str, direction: Direction):
+        """Translate anew after any change; the values are as the browser sent them."""
+        model = models[name]
+        if direction not in model.directions:
+            direction = next(iter(model.directions))
+        choice = gr.Radio(
+            [(label, value) for value, label in model.directions.items()],
+            value=direction,
+            visible=len(model.directions) > 1,
+        )
+        nothing = (choice, None, gr.Column(visible=False), None)
+        if upload is None:
+            return *nothing, ""
+        try:
+            original, size = read_upload(Path(upload["path"]), max_side)
+        except UnreadableImage as error:
+            return *nothing, f"**This cannot be translated:** {error}."
+        start = time.perf_counter()
+        translated = model.translate[direction](original[None])[0]
+        seconds = time.perf_counter() - start
+        back = model.translate.get("y_to_x" if direction == "x_to_y" else "x_to_y")
+        cycled = back and back(translated[None])[0]
+        told = f"Translated in {_seconds(seconds)}: {size}."
+        shown = gr.Column(visible=back is not None)
+        return choice, (original, translated), shown, cycled, told
+
+    with gr.Blocks(title="CycleGAN", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.Markdown("# CycleGAN\nDrop, paste or photograph a picture to see it translated.")
+        with gr.Row():
+            with gr.Column():
+                # Labels of gradio's own would cover a corner of the pictures.
+                gr.Markdown("**Your picture**")
+                upload = gr.Image(
+                    sources=["upload", "clipboard", "webcam"],
+                    show_label=False,
+                    elem_id="original",
+                    buttons=["fullscreen"],
+                    height=HEIGHT,
+                )
+                name = gr.Radio(
+                    list(models),
+                    value=next(iter(models)),
+                    label="Model",
+                    visible=len(models) > 1,
+                    elem_id="model",
+                )
+                direction = gr.Radio(
+                    [(label, value) for value, label in first.directions.items()],
+                    value=next(iter(first.directions)),
+                    label="Direction",
+                    visible=len(first.directions) > 1,
+                    elem_id="direction",
+                )
+            with gr.Column():
+                gr.Markdown("**Before and after**")
+                slider = gr.ImageSlider(
+                    format="png",
+                    show_label=False,
+                    elem_id="slider",
+                    interactive=False,
+                    buttons=["download", "fullscreen"],
+                    height=HEIGHT,
+                )
+                told = gr.Markdown(elem_id="told")
+                with gr.Column(visible=False) as shown:
+                    gr.Markdown("**Translated back**")
+                    cycled = gr.Image(
+                        format="png",
+                        show_label=False,
+                        elem_id="cycled",
+                        interactive=False,
+                        buttons=["download", "fullscreen"],
+                        height=HEIGHT,
+                    )
+        gr.on(
+            [upload.input, upload.clear, name.input, direction.input],
+            update,
+            inputs=[upload, name, direction],
+            outputs=[direction, slider, shown, cycled, told],
+            preprocess=False,  # nothing but the package's own decoder is to read uploads
+            show_progress_on=[slider],
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
+    return page
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
