@@ -10,7 +10,7 @@ from typing import Literal
 
 from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
-from .files import write_file
+from .files import check_writable, write_file
 from .progress import log
 from .settings import PRESETS, Config
 
@@ -140,6 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     default = base.run_folder
     folder = options.output or default.with_name(f"{default.name}_ablation")
+    check_writable(folder / "table.md")
     import_tensorflow()
     from .training.devices import keep_operations_to_a_core
     from .training.trainer import Interrupted

@@ -8,7 +8,7 @@ import tyro
 
 from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
-from .files import writing
+from .files import check_writable, writing
 from .progress import log
 from .torch_weights.checkpoint import read_checkpoint
 from .torch_weights.pretrained import NAMES, fetch_pretrained
@@ -37,9 +37,10 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(Options, arguments, "convert")
     if (options.checkpoint is None) == (options.pretrained is None):
         raise UserError("give either the path of a checkpoint or --pretrained NAME")
-    output = options.output.absolute()
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UserError(f"--output {options.output} exists already; choose another")
+    output = options.output
+    if output.is_file() or (output.is_dir() and any(output.iterdir())):
+        raise UserError(f"--output {output} exists already; choose another")
+    check_writable(output, folder=True)
     path = options.checkpoint or fetch_pretrained(options.pretrained)
     tensors = read_checkpoint(path)
     import_tensorflow()
@@ -50,14 +51,14 @@ def main(arguments: list[str] | None = None) -> None:
     log(f"{path} is {network.summary}")
     channels = (network.model.input_shape[-1], network.model.output_shape[-1])
     translates = network.size_multiple is not None and channels == (3, 3)
-    with writing(output) as beside:
+    with writing(output, new=True) as beside:
         beside.mkdir()
         network.model.save(beside / "model.keras")
         if translates:
             save_translator(network.model, network.size_multiple, beside / "saved_model")
-    log(f"wrote {options.output / 'model.keras'}")
+    log(f"wrote {output / 'model.keras'}")
     if translates:
-        log(f"wrote {options.output / 'saved_model'}")
+        log(f"wrote {output / 'saved_model'}")
     elif network.size_multiple is not None:
         log(
             f"wrote no saved_model: it would translate colour images, and this network takes "

@@ -23,27 +23,81 @@ LOCK = ".lock"
 LEFTOVER = re.compile(r"\.(.+)\.(\d+)(?:-([0-9a-f]{8}))?\.(part|old)")
 
 
+def check_writable(path: Path, folder: bool = False) -> None:
+    """See, before any work is done, that `writing(path)` will find a place for a file or folder.
+
+    Whether something is there that should be kept is for the caller to see.
+
+    Args:
+        path: What is to be written, as the user named it.
+        folder: Whether it is a folder.
+
+    Raises:
+        UserError: It would take the place of something of the other kind, of a folder that cannot
+            be replaced, or stand where nothing can be written.
+    """
+    target = place_of(path)
+    if target.exists() and target.is_dir() != folder:
+        kind, other = ("folder", "file") if folder else ("file", "folder")
+        raise UserError(f"{path} should become a {kind} and is a {other}; choose another place")
+    if target.is_dir():
+        here = Path.cwd()
+        if target == here or target in here.parents:
+            raise UserError(
+                f"{path} is the folder that this command runs in, or one around it, which cannot be "
+                "replaced; name a new one inside it"
+            )
+        if os.path.ismount(target):
+            raise UserError(
+                f"{path} is where a disk is mounted, which cannot be replaced; name a new folder "
+                "inside it"
+            )
+    around = target.parent
+    while not around.exists() and around != around.parent:
+        around = around.parent
+    if not around.is_dir():
+        raise UserError(f"cannot write {path}: {around} is no folder; choose another place")
+    if not os.access(around, os.W_OK | os.X_OK):
+        raise UserError(
+            f"cannot write {path}: {around} takes no new files; choose another place, or change who "
+            "may write there"
+        )
+
+
+def place_of(path: Path) -> Path:
+    """The absolute path that a path stands for: a link leads to what is written, and stays."""
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, new: bool = False) -> Iterator[Path]:
     """Give a path beside `path` to write a file or folder to; it takes its place when all went well.
 
     It is on the disk before it has the name. What `path` was, a file or a folder, goes in the same
     moment where the system can exchange two names (Linux, but for some network disks). A link stays
     a link: what it points to is replaced.
 
+    Args:
+        path: What to write.
+        new: What is written is a folder and replaces nothing but an empty one, not even what came
+            while it was written.
+
     Raises:
         CannotWrite: The disk is full, read-only or otherwise refuses.
+        UserError: It should be new, and something else has written it in the meantime.
     """
-    path = Path(os.path.realpath(path))
+    named, path = path, place_of(path)
     beside, old = _beside(path, "part"), _beside(path, "old")
-    with disk_errors(path):
+    with disk_errors(named):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _clean_once(path.parent)
             _remove(beside)
             yield beside
             flush(beside)
-            if not path.is_dir():
+            if new:
+                _rename_to_new(beside, path, named)
+            elif not (path.is_dir() and beside.is_dir()):
                 beside.replace(path)
             elif not _exchange(beside, path):
                 path.rename(old)
@@ -54,6 +108,18 @@ def writing(path: Path) -> Iterator[Path]:
                 old.rename(path)
             _remove(beside)
             _remove(old)
+
+
+def _rename_to_new(beside: Path, path: Path, named: Path) -> None:
+    try:
+        beside.rename(path)  # which takes the place of an empty folder at most
+    except OSError as error:
+        if not path.exists():
+            raise
+        raise UserError(
+            f"something else has written {named} in the meantime, and it stays as it is; choose "
+            "another place"
+        ) from error
 
 
 def write_file(path: Path, content: bytes | str) -> None:

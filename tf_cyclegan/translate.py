@@ -9,7 +9,7 @@ from .commands import import_tensorflow, parse, run_command
 from .data.decode import IMAGE_SUFFIXES, UnreadableImage, decode_image
 from .data.sources import image_files
 from .errors import UserError
-from .files import writing
+from .files import check_writable, writing
 from .pictures import side_by_side
 from .progress import log, progress
 from .translation.load import Direction, load_translator
@@ -84,6 +84,7 @@ def _translate_film(options: Options) -> None:
         raise UserError(f"--batch-size is {options.batch_size}; it must be at least 1")
     import_av()
     check_output(options.output)
+    check_writable(options.output)
     check_input(options.video)
     if options.output.exists():
         if options.output.samefile(options.video):
@@ -125,6 +126,7 @@ def _jobs(options: Options) -> list[tuple[Path, Path]]:
             raise UserError(f"--output {options.output} would replace the input; choose another")
         if target.exists() and not options.overwrite:
             raise UserError(f"{target} exists; choose another --output, or pass --overwrite")
+        check_writable(target)
     return jobs
 
 

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from conftest import write_images
 
-from tf_cyclegan import export, train, translate
+from tf_cyclegan import ablate, convert, evaluate, export, study, train, translate
 from tf_cyclegan.settings import Config
 
 
@@ -104,6 +104,38 @@ def test_translating(bad, command, options, words):
 def test_exporting_what_is_no_run(bad, command):
     code, errors = command(export.main, "--run", bad / "good")
     assert code == 2 and "is not the folder of a run" in errors
+
+
+@pytest.mark.parametrize(
+    ("door", "options"),
+    [
+        (ablate, "--dataset missing"),
+        (convert, "missing.pth"),
+        (evaluate, "--run missing"),
+        (export, "--run missing"),
+        (export, "--run missing --format keras"),
+        (study, "--real missing --fake missing"),
+        (translate, "--model missing --input {bad}/good"),
+    ],
+)
+def test_where_to_write_is_looked_at_before_all_else(bad, command, door, options):
+    output = bad / "file" / "out"
+    code, errors = command(door.main, *options.format(bad=bad).split(), "--output", output)
+    assert code == 2
+    assert errors.startswith(f"error: cannot write {output}") and f"{bad}/file is no" in errors
+
+
+def test_an_evaluation_does_not_replace_the_folder_that_it_runs_in(tmp_path, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, errors = command(evaluate.main, "--run", "missing", "--output", ".")
+    assert code == 2 and errors.startswith("error: . is the folder that this command runs in")
+
+
+def test_translating_does_not_replace_a_folder(bad, command):
+    (bad / "out" / "000.png").mkdir(parents=True)
+    options = f"--model missing --input {bad}/holiday --output {bad}/out --overwrite"
+    code, errors = command(translate.main, *options.split())
+    assert code == 2 and "000.png should become a file and is a folder" in errors
 
 
 def run(*arguments, **kwargs):

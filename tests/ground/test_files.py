@@ -11,7 +11,7 @@ import pytest
 
 from tf_cyclegan import files
 from tf_cyclegan.errors import CannotWrite, UserError
-from tf_cyclegan.files import append, clean, holding, write_file, writing
+from tf_cyclegan.files import append, check_writable, clean, holding, write_file, writing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -133,14 +133,6 @@ def test_writing_cleans_up_first(tmp_path, gone):
     assert names(tmp_path) == ["x"]
 
 
-def test_a_link_stays_a_link(tmp_path, way):
-    write_folder(tmp_path / "x", "old")
-    (tmp_path / "link").symlink_to("x")
-    write_folder(tmp_path / "link", "new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "x" / "file").read_text() == "new"
-
-
 def test_what_counts_is_on_the_disk(tmp_path, monkeypatch):
     """Every file and folder written is flushed before it has its name, and then the folder it is in."""
     flushed = []
@@ -219,3 +211,74 @@ def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, capsys):
     assert "without locks (no locks available): see that no other training" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("name", [".", "..", "inside", "inside/..", "link"])
+def test_the_folder_that_a_command_runs_in_is_not_replaced(tmp_path, monkeypatch, name):
+    (tmp_path / "here" / "inside").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    path = tmp_path / "link" if name == "link" else Path(name)
+    if name == "inside":
+        check_writable(path, folder=True)
+    else:
+        with pytest.raises(UserError, match=f"{path} is the folder that this command runs in"):
+            check_writable(path, folder=True)
+    check_writable(path / "new", folder=True)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "closed").mkdir()
+    with pytest.raises(UserError, match="file should become a folder and is a file"):
+        check_writable(tmp_path / "file", folder=True)
+    with pytest.raises(UserError, match="closed should become a file and is a folder"):
+        check_writable(tmp_path / "closed")
+    with pytest.raises(UserError, match=f"cannot write .*/new: {tmp_path}/file is no folder"):
+        check_writable(tmp_path / "file" / "a" / "new")
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "closed")  # root may always
+    with pytest.raises(UserError, match=f"{tmp_path}/closed takes no new files"):
+        check_writable(tmp_path / "closed" / "a" / "new")
+    monkeypatch.setattr(os.path, "ismount", lambda path: path.name == "closed")
+    with pytest.raises(UserError, match="closed is where a disk is mounted"):
+        check_writable(tmp_path / "closed", folder=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["closed", "file"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path, way, kind):
+    place, link = tmp_path / "place" / "old", tmp_path / "link"
+    link.symlink_to(place)  # at first to nothing, then to what was written before
+    for content in ("one", "two"):
+        check_writable(link, folder=kind == "folder")
+        if kind == "file":
+            write_file(link, content)
+        else:
+            with writing(link) as beside:
+                beside.mkdir()
+                (beside / "file").write_text(content)
+        written = place if kind == "file" else place / "file"
+        assert link.is_symlink() and written.read_text() == content
+    assert [path.name for path in place.parent.iterdir()] == ["old"]
+
+
+def test_what_came_while_a_new_folder_was_written_stays(tmp_path):
+    path = tmp_path / "new"
+    path.mkdir()  # an empty one may be there
+    with writing(path, new=True) as beside:
+        beside.mkdir()
+        (beside / "file").write_text("first")
+    words = f"something else has written {path} in the meantime"
+    with pytest.raises(UserError, match=words), writing(path, new=True) as beside:
+        beside.mkdir()
+        (beside / "file").write_text("second")
+    assert (path / "file").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_never_replaced_by_a_file(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "kept").touch()
+    with pytest.raises(UserError, match="cannot write"):
+        write_file(tmp_path / "folder", "text")
+    assert (tmp_path / "folder" / "kept").exists()

@@ -200,6 +200,20 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys):
     assert not Path(output).exists()
 
 
+def test_what_another_process_wrote_meanwhile_stays(tmp_path, monkeypatch, capsys):
+    output = tmp_path / "out"
+
+    def written_by_another(network, *_):
+        output.mkdir()
+        (output / "model.keras").write_text("of another")
+
+    monkeypatch.setattr("tf_cyclegan.translation.translator.save_translator", written_by_another)
+    with pytest.raises(UserError, match=r"something else has written .*/out in the meantime"):
+        convert.main([str(GOLDEN / "resnet.pth"), "--output", str(output)])
+    assert (output / "model.keras").read_text() == "of another"
+    assert list(tmp_path.iterdir()) == [output]
+
+
 def test_the_command_runs_no_pickle(tmp_path):
     marker = tmp_path / "marker"
     evil = tmp_path / "latest_net_G.pth"

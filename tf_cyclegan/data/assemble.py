@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from ..errors import UserError
-from ..files import writing
+from ..files import check_writable, writing
 from ..progress import progress
 from .decode import UnreadableImage
 from .sources import open_images
@@ -40,7 +40,8 @@ def assemble_dataset(
         raise UserError(f"test_share is {test_share}; it is a share, from 0 to below 1")
     if folder.exists():
         raise UserError(f"{folder} exists already; choose another folder for the data set")
-    with writing(folder) as beside:
+    check_writable(folder, folder=True)
+    with writing(folder, new=True) as beside:
         for letter, source in (("A", images_a), ("B", images_b)):
             domain = open_images(source)
             held_out = max(1, round(test_share * len(domain))) if test_share else 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import UserError
-from ..files import writing
+from ..files import check_writable, writing
 from ..pictures import png_bytes
 from ..progress import progress
 from ..training.trainer import read_metrics
@@ -19,11 +19,12 @@ def check_output(folder: Path) -> None:
     """See that an evaluation may be written to `folder`, where an older one is replaced.
 
     Raises:
-        UserError: It holds something else.
+        UserError: It holds something else, or cannot be written or replaced.
     """
     is_ours = (folder / "metrics.json").is_file() and (folder / "index.html").is_file()
     if folder.exists() and not is_ours and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is no evaluation; choose another --output")
+    check_writable(folder, folder=True)
 
 
 def write_evaluation(

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ..data.pipeline import normalise
 from ..errors import UserError
-from ..files import write_file, writing
+from ..files import check_writable, write_file, writing
 from ..methods.cyclegan.step import build_generator
 from ..settings import Config
 from .formats import FILE_FORMATS
@@ -104,20 +104,20 @@ def export_run(
         float16: Keep the weights in half precision; for "litert" only.
 
     Raises:
-        UserError: The run has no checkpoint, or what writes the format is not installed.
+        UserError: The run has no checkpoint, `output` cannot be written, or what writes the format is
+            not installed.
     """
-    paths = []
-    for direction in DIRECTIONS:
+    suffix, to_bytes = FILE_FORMATS.get(format, ("", None))
+    paths = {direction: output / f"{direction}{suffix}" for direction in DIRECTIONS}
+    for path in paths.values():
+        check_writable(path, folder=to_bytes is None)
+    for direction, path in paths.items():
         generator, config = restore_generator(folder, direction)
-        if format == "saved_model":
-            path = output / direction
+        if to_bytes is None:
             save_translator(generator, config.size_multiple, path)
         else:
-            suffix, to_bytes = FILE_FORMATS[format]
-            path = output / f"{direction}{suffix}"
             write_file(path, to_bytes(generator, **({"float16": True} if float16 else {})))
-        paths.append(path)
-    return paths
+    return list(paths.values())
 
 
 def restore_generator(folder: Path, direction: str) -> tuple[keras.Model, Config]:
