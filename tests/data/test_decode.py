@@ -1,10 +1,16 @@
 import io
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from tf_cyclegan.data.decode import UnreadableImage, decode_image, decode_resized
+from tf_cyclegan.data import decode
+from tf_cyclegan.data.decode import TooManyPixels, UnreadableImage, decode_image, decode_resized
 
 
 def encode(image, format_, **kwargs):
@@ -128,3 +134,195 @@ def test_bicubic_filters_against_aliasing():
     encoded = encode(Image.fromarray(stripes), "PNG")
     small = decode_resized(encoded, (16, 16), "bicubic")
     assert np.abs(small[:, 2:-2].astype(int) - 128).max() <= 2
+
+
+def ghostscript_would_run(encoded):
+    """A picture that Pillow opens through another program."""
+    return b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{} loop\n" + encoded
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ghostscript_would_run(b""),
+        encode(Image.new("RGB", (4, 4)), "PCX"),
+        encode(Image.new("RGB", (4, 4)), "TGA"),
+    ],
+)
+def test_formats_that_are_not_named_are_not_opened(content, monkeypatch):
+    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was opened"))
+    with pytest.raises(UnreadableImage, match="not an image in one of the formats JPEG, PNG"):
+        decode_image(content)
+
+
+@pytest.mark.parametrize("format_", ["PPM", "AVIF"])
+def test_content_decides_not_the_suffix(format_):
+    assert decode_image(encode(gradient(), format_)).size == (20, 12)
+
+
+def test_samples_are_scaled_as_floats_would_be():
+    samples = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    decoded = np.asarray(decode_image(encode(Image.fromarray(samples), "PNG")))[..., 0]
+    np.testing.assert_array_equal(decoded, np.round(samples / 257.0))
+
+
+def test_strips_join_without_a_seam(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, [23, 10, 4], np.uint8)
+    encoded = encode(Image.fromarray(noise), "PNG")
+    whole = np.asarray(decode_image(encoded))
+    monkeypatch.setattr(decode, "STRIP_PIXELS", 35)  # three rows at a time, and two
+    np.testing.assert_array_equal(decode_image(encoded), whole)
+
+
+def exif_block(*entries):
+    """A directory of (tag, type, count, four bytes) in the order of Intel."""
+    directory = b"".join(struct.pack("<HHL", *entry[:3]) + entry[3] for entry in entries)
+    return b"II*\0" + struct.pack("<LH", 8, len(entries)) + directory + bytes(4)
+
+
+TURNED = (0x112, 3, 1, struct.pack("<HH", 6, 0))
+DAMAGED_EXIF = {
+    # An exposure bias of -2/0, which Pillow reads and cannot write.
+    "a negative denominator": b"Exif\0\0"
+    + exif_block(TURNED, (0x8769, 4, 1, struct.pack("<L", 38)))
+    + struct.pack("<HHHLLL", 1, 0x9204, 10, 1, 56, 0)
+    + struct.pack("<ll", -2, 0),
+    "a type that does not exist": b"Exif\0\0" + exif_block(TURNED, (0x8769, 77, 1, b"abcd")),
+    "a directory beyond the end": b"Exif\0\0" + exif_block(TURNED, (0x8769, 4, 1, b"\xff" * 4)),
+    "a text for an offset": b"Exif\0\0" + exif_block(TURNED, (0x8769, 2, 4, b"abcd")),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_EXIF)
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_damaged_exif_block_costs_neither_picture_nor_orientation(name, format_):
+    exif = DAMAGED_EXIF[name]
+    if format_ == "TIFF":
+        encoded = tiff_with(exif[6:])
+    else:
+        encoded = encode(Image.new("RGB", (64, 48), "red"), format_, exif=exif)
+    decoded = decode_image(encoded)
+    assert decoded.size == (48, 64)
+    assert decoded.getpixel((20, 20))[0] > 250
+
+
+def tiff_with(exif):
+    """A red 64x48 TIFF whose own directory has the entries of an Exif block, and what follows them."""
+    count = struct.unpack_from("<H", exif, 8)[0]
+    pixels = Image.new("RGB", (64, 48), "red").tobytes()
+    start = 1000  # of the pixels, behind both directories
+    own = {256: 64, 257: 48, 258: 8, 259: 1, 262: 2, 273: start, 277: 3, 278: 48, 279: len(pixels)}
+    entries = [(tag, 4, 1, struct.pack("<L", value)) for tag, value in own.items()]
+    entries += [struct.unpack_from("<HHL4s", exif, 10 + 12 * i) for i in range(count)]
+    directory = exif_block(*sorted(entries))[8:]
+    encoded = exif[:4] + struct.pack("<L", len(exif)) + exif[8:] + directory
+    return encoded.ljust(start, b"\0") + pixels
+
+
+def chunk(kind, content, crc=0):
+    checksum = zlib.crc32(kind + content) ^ crc
+    return struct.pack(">L", len(content)) + kind + content + struct.pack(">L", checksum)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        chunk(b"eXIf", b"II*\0", crc=1),
+        chunk(b"iCCP", b"profile\0\0" + zlib.compress(b"?"), crc=1),
+        chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(2**21))),
+        chunk(b"pHYs", b"1"),
+        chunk(b"zTXt", b"word\0\0" + zlib.compress(bytes(2**21))),
+    ],
+)
+def test_damage_beside_the_picture_of_a_png_costs_nothing(block):
+    encoded = encode(gradient(), "PNG")
+    encoded = encoded[:33] + block + encoded[33:]
+    np.testing.assert_array_equal(decode_image(encoded), gradient())
+
+
+def test_the_orientation_stays_where_another_block_is_damaged():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    encoded = encode(gradient(), "PNG", exif=exif)
+    decoded = decode_image(encoded[:33] + chunk(b"pHYs", b"1") + encoded[33:])
+    np.testing.assert_array_equal(decoded, np.rot90(np.asarray(gradient()), -1))
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        b"\xff\xe0\0\x07JFIF\0",
+        b"\xff\xe2\0\x0eICC_PROFILE\0",
+        b"\xff\xe2\0\x0cMPF\0II*\0??",
+        b"\xff\xed\0\x14Photoshop 3.0\x008BIM",
+    ],
+)
+def test_damage_beside_the_picture_of_a_jpeg_costs_nothing(segment):
+    encoded = encode(gradient(), "JPEG", quality=95)
+    expected = np.asarray(decode_image(encoded))
+    np.testing.assert_array_equal(decode_image(encoded[:2] + segment + encoded[2:]), expected)
+
+
+def large(pixels=200_000_000):
+    """A PNG that says it is so large, in a few bytes."""
+    header = chunk(b"IHDR", struct.pack(">LLBBBBB", pixels // 10_000, 10_000, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_too_many_pixels_are_refused_in_our_own_words():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for pixels in (70_000_000, 100_000_000, 200_000_000):
+            with pytest.raises(TooManyPixels) as raised:
+                decode_image(large(pixels))
+            assert f"are {pixels:,} pixels, more than the 65,000,000 that --max-pixels" in str(
+                raised.value
+            )
+    assert decode_image(encode(gradient(), "PNG"), max_pixels=240).size == (20, 12)
+    with pytest.raises(TooManyPixels, match="20x12 are 240 pixels, more than the 239 that"):
+        decode_image(encode(gradient(), "PNG"), max_pixels=239)
+
+
+def test_what_was_allowed_is_not_refused_by_pillow(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for format_ in ("PNG", "TIFF", "GIF"):
+            assert decode_image(encode(gradient(), format_), max_pixels=240).size == (20, 12)
+
+
+@pytest.mark.parametrize(
+    ("format_", "mode"),
+    [("PNG", "RGBA"), ("PNG", "I;16"), ("PNG", "LA"), ("TIFF", "CMYK"), ("WEBP", "RGBA")],
+)
+def test_the_memory_is_what_is_said(format_, mode):
+    sides = 2000
+    code = f"""
+import resource, sys
+from tf_cyclegan.data.decode import decode_image
+encoded = sys.stdin.buffer.read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+decode_image(encoded)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / {sides}**2)
+"""
+    options = {"lossless": True, "method": 0} if format_ == "WEBP" else {}
+    encoded = encode(Image.new(mode, (sides, sides)), format_, **options)
+    result = subprocess.run([sys.executable, "-c", code], input=encoded, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert float(result.stdout) < 17
+
+
+@pytest.mark.parametrize("raised", [struct.error, TypeError, KeyError, OverflowError, MemoryError])
+def test_whatever_pillow_raises_is_unreadable(raised, monkeypatch):
+    def stumble(*_):
+        raise raised("over this")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", stumble)
+    with pytest.raises(UnreadableImage):
+        decode_image(encode(gradient(), "PNG"))
+
+
+def test_a_bug_of_ours_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(decode, "_upright", lambda _: {}["a bug"])
+    with pytest.raises(KeyError):
+        decode_image(encode(gradient(), "PNG"))

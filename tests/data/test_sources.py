@@ -1,6 +1,7 @@
 import hashlib
 import http.server
 import threading
+import tracemalloc
 import zipfile
 from functools import partial
 
@@ -9,7 +10,7 @@ from conftest import TINY_SETTINGS, write_images
 
 from tf_cyclegan import train
 from tf_cyclegan.data.decode import UnreadableImage, decode_image
-from tf_cyclegan.data.sources import EMOJI_ZIP, SPLITS, open_source
+from tf_cyclegan.data.sources import EMOJI_ZIP, SPLITS, open_images, open_source
 from tf_cyclegan.errors import UserError
 
 
@@ -91,6 +92,72 @@ def test_half_a_zip_is_refused(image_folder, tmp_path):
     archive.write_bytes(archive.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"is not a \.zip file, or only part of one"):
         open_source(str(archive))
+
+
+def in_no_encoding(data, entry):
+    return put(put(data, entry + 8, 2, 0x800), entry + 46, 1, 255)
+
+
+# zipfile raises UnicodeDecodeError, IndexError, NotImplementedError, LZMAError, zlib.error and more.
+DAMAGES = {
+    "a name that is no UTF-8": in_no_encoding,
+    "a name of no letters": lambda data, entry: put(data, entry + 28, 2, 0),
+    "a method that does not exist": lambda data, entry: put(data, entry + 10, 2, 77),
+    "another version": lambda data, entry: put(data, entry + 6, 2, 0xFFFF),
+    "packed data": lambda data, entry: put(data, 60, 2, 0xFFFF),
+    "a place beyond the end": lambda data, entry: put(data, entry + 42, 4, 2**32 - 2),
+}
+
+
+def put(data, place, size, number):
+    return data[:place] + number.to_bytes(size, "little") + data[place + size :]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_archive_raises_its_own_errors(damage, method, tmp_path):
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.png", b"what a picture is made of " * 100)
+    data = path.read_bytes()
+    path.write_bytes(DAMAGES[damage](data, data.rindex(b"PK\1\2")))
+    with pytest.raises((UnreadableImage, UserError)):
+        domain = open_images(path)
+        if len(domain):
+            domain.read(0)
+        else:
+            raise UserError("an entry without a name is no image")
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "most"),
+    [
+        (zipfile.ZIP_DEFLATED, 2**26, 2**21),
+        (zipfile.ZIP_BZIP2, 2**28, 2**27),  # two blocks of 46 MB are unpacked at once
+        (zipfile.ZIP_LZMA, 2**26, 2**24),
+    ],
+)
+def test_an_entry_unpacks_to_no_more_than_its_size(method, size, most, tmp_path):
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.png", bytes(size))
+    data = path.read_bytes()
+    path.write_bytes(put(data, data.rindex(b"PK\1\2") + 24, 4, 1000))
+    domain = open_images(path)
+    tracemalloc.start()
+    with pytest.raises(UnreadableImage, match="the archive is damaged there"):
+        domain.read(0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < most
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_entries_are_unpacked_whole(method, tmp_path):
+    content = bytes(range(256)) * 1000 + bytes(10**6)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w", method) as archive:
+        archive.writestr("a.png", content)
+    assert open_images(tmp_path / "set.zip").read(0) == content
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

@@ -2,7 +2,7 @@
 
 import threading
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +12,11 @@ from .decode import IMAGE_SUFFIXES, UnreadableImage
 SPLITS = ("trainA", "trainB", "testA", "testB")
 EMOJI_ZIP = Path(__file__).parent / "emoji.zip"
 MAX_FILE_BYTES = 2**28  # no image needs more; a zip bomb would
+
+# Of an entry, how much is unpacked at a time. zipfile passes the limit on to deflate alone: of bz2
+# and lzma it unpacks all that it reads from the archive, where 40 bytes can become 46 MB.
+UNPACKED_BYTES = 2**16
+PACKED_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -109,55 +114,78 @@ def open_images(path: str | Path) -> Domain:
     if not path.is_file():
         raise UserError(f"there is no folder or .zip {path}")
     archive, entries = _images_in_zip(path)
-    return _zip_domain(archive, threading.Lock(), sorted(entries.values()))
+    return _zip_domain(archive, threading.Lock(), _sorted(entries.values()))
 
 
 def _open_zip(path: Path) -> dict[str, Domain]:
     archive, entries = _images_in_zip(path)
-    members: dict[str, list[str]] = {}
-    for entry, name in entries.items():
+    members: dict[str, list[zipfile.ZipInfo]] = {}
+    for name, entry in entries.items():
         # The authors' archives hold one folder, named as the data set, with the splits inside.
         for depth in (0, 1):
-            if len(entry.parts) > depth + 1 and entry.parts[depth] in SPLITS:
-                members.setdefault(entry.parts[depth], []).append(name)
+            if len(name.parts) > depth + 1 and name.parts[depth] in SPLITS:
+                members.setdefault(name.parts[depth], []).append(entry)
                 break
     lock = threading.Lock()
-    return {split: _zip_domain(archive, lock, sorted(names)) for split, names in members.items()}
+    return {split: _zip_domain(archive, lock, _sorted(found)) for split, found in members.items()}
 
 
-def _images_in_zip(path: Path) -> tuple[zipfile.ZipFile, dict[PurePosixPath, str]]:
-    """Open an archive and list its images: their paths, and what the archive calls them."""
+def _sorted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    return sorted(entries, key=lambda entry: entry.filename)
+
+
+def _images_in_zip(path: Path) -> tuple[zipfile.ZipFile, dict[PurePosixPath, zipfile.ZipInfo]]:
+    """Open an archive and list its images by their paths."""
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{path} is not a .zip file, or only part of one") from error
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    # BadZipFile, and whatever else a damaged directory makes zipfile raise.
+    except Exception as error:
+        raise UserError(f"{path} is not a .zip file, or only part of one") from error
 
     entries = {}
     for info in archive.infolist():
         entry = PurePosixPath(info.filename.replace("\\", "/"))
-        if entry.is_absolute() or ".." in entry.parts or ":" in entry.parts[0]:
+        if entry.is_absolute() or ".." in entry.parts or ":" in "".join(entry.parts[:1]):
             raise UserError(f"{path} has an entry that leads out of it: {info.filename}")
-        if info.is_dir() or not _is_image(entry) or entry.parts[0] == "__MACOSX":
+        if not _is_image(entry) or info.is_dir() or entry.parts[0] == "__MACOSX":
             continue
         if info.flag_bits & 1:
             raise UserError(f"{path} is encrypted; unpack it and pass the folder")
         if info.file_size > MAX_FILE_BYTES:
             raise UserError(f"{path} has an entry too large for an image: {info.filename}")
-        entries[entry] = info.filename
+        entries[entry] = info
     return archive, entries
 
 
-def _zip_domain(archive: zipfile.ZipFile, lock: threading.Lock, names: Sequence[str]) -> Domain:
+def _zip_domain(
+    archive: zipfile.ZipFile, lock: threading.Lock, entries: Sequence[zipfile.ZipInfo]
+) -> Domain:
     def read(index: int) -> bytes:
-        try:
-            with lock:
-                return archive.read(names[index])
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
-            raise UnreadableImage(str(error)) from error
+        with lock:
+            return _unpacked(archive, entries[index])
 
-    return Domain([f"{archive.filename}/{name}" for name in names], read)
+    return Domain([f"{archive.filename}/{entry.filename}" for entry in entries], read)
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The content of an entry, in memory of about the size that the directory gives for it."""
+    parts = []
+    try:
+        with archive.open(entry) as file:
+            size = UNPACKED_BYTES
+            if entry.compress_type in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+                size = file.MIN_READ_SIZE = PACKED_BYTES
+            while part := file.read(size):
+                parts.append(part)
+    except MemoryError as error:
+        raise UnreadableImage("it needs more memory than there is") from error
+    # There is no list of what zipfile and the libraries under it raise on damaged archives.
+    except Exception as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise UnreadableImage(f"the archive is damaged there: {words}") from error
+    return b"".join(parts)
 
 
 def _open_tfds(name: str, data_dir: str | None) -> dict[str, Domain]:
