@@ -128,8 +128,13 @@ def write_file(path: Path, content: bytes | str) -> None:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def append(path: Path, text: str) -> None:
+def append(path: Path, text: str, flushed: bool = False) -> None:
     """Add to the end of a file; where that fails the file is as it was.
+
+    Args:
+        path: Of the file.
+        text: To add.
+        flushed: Return when it is on the disk.
 
     Raises:
         CannotWrite: The disk is full, read-only or otherwise refuses.
@@ -139,6 +144,8 @@ def append(path: Path, text: str) -> None:
         try:
             while rest:
                 rest = rest[file.write(rest) :]
+            if flushed:
+                os.fsync(file.fileno())
         except BaseException:
             file.truncate(size)
             raise

@@ -1,15 +1,18 @@
 """The perceptual study: in a browser, over HTTP, and its arithmetic."""
 
+import contextlib
 import http.client
 import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -303,6 +306,206 @@ def test_the_server_gives_away_nothing(ask):
     status, _, body = ask("POST", "/answer", answer | {"place": 1}, **cookie)
     assert status == 200 and "right" not in json.loads(body)
     assert len([x for x in read_lines(ask.study.folder) if x["event"] == "answer"]) == 2
+
+
+def send(port, *parts, wait=10):
+    """What a server says to raw bytes until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=wait) as connection:
+        said = b""
+        for part in parts:
+            connection.sendall(part)
+        with contextlib.suppress(ConnectionError):
+            while received := connection.recv(65536):
+                said += received
+    return said
+
+
+@pytest.mark.parametrize(
+    ("lengths", "body", "status"),
+    [
+        (["9" * 5000], b"", 413),
+        (["1" + "0" * 14], b"", 413),
+        (["-1"], b"", 413),
+        (["2_0"], b"", 413),
+        (["2", "2"], b"{}", 413),
+        ([], b"", 413),
+        (["LENGTH"], b"[" * 4000, 400),
+        (["LENGTH"], b"[" * 2000 + b"]" * 2000, 400),
+        (
+            ["LENGTH"],
+            b'{"place":0,"chosen":"left","shown_ms":1%s,"answer_ms":1}' % (b"0" * 400),
+            400,
+        ),
+        (
+            ["LENGTH"],
+            b'{"place":1%s,"chosen":"left","shown_ms":1,"answer_ms":1}' % (b"0" * 400),
+            403,
+        ),
+        (["LENGTH"], b'{"place":true,"chosen":"left","shown_ms":1,"answer_ms":1}', 400),
+        (["LENGTH"], b'{"place":0,"chosen":"left","shown_ms":"1","answer_ms":1}', 400),
+        (["LENGTH"], b'{"place":0,"chosen":"left","shown_ms":1e999,"answer_ms":1}', 400),
+        (["LENGTH"], b'{"place":0,"chosen":["left"],"shown_ms":1,"answer_ms":1}', 400),
+        (["LENGTH"], b"\xff\xfe", 400),
+        (["LENGTH"], b"", 400),
+    ],
+)
+def test_what_no_page_sends_gets_a_refusal(ask, capfd, lengths, body, status):
+    head = f"POST /answer HTTP/1.1\r\nHost: 127.0.0.1:{ask.port}\r\nConnection: close\r\n"
+    head += "Content-Type: application/json\r\n"
+    for length in lengths:
+        head += f"Content-Length: {len(body) if length == 'LENGTH' else length}\r\n"
+    said = send(ask.port, head.encode() + b"\r\n" + body)
+    assert said.startswith(b"HTTP/1.1 %d " % status), said
+    assert capfd.readouterr().err == ""
+
+
+def test_requests_that_are_none_leave_no_trace(ask, capfd):
+    for content in (b"\0" * 100 + b"\r\n", b"GET\r\n\r\n", b"GET / HTTP/9999999999999.1\r\n\r\n"):
+        send(ask.port, content)
+    said = send(ask.port, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n")
+    assert b" 431 " in said
+    two_hosts = b"Host: 127.0.0.1\r\nHost: evil.example\r\n"
+    said = send(ask.port, b"GET /session HTTP/1.1\r\n" + two_hosts + b"\r\n")
+    assert b" 403 " in said
+    chunked = b"Host: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
+    said = send(ask.port, b"POST /begin HTTP/1.1\r\n" + chunked + b"\r\n2\r\n{}\r\n0\r\n\r\n")
+    assert b" 413 " in said
+    assert ask("GET", "/session")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_clients_that_dawdle_are_cut(ask, monkeypatch):
+    monkeypatch.setattr("tf_cyclegan.evaluation.study_server.REQUEST_SECONDS", 0.5)
+    beginnings = (
+        b"",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        b"POST /begin HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{",
+        b"GET /session HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",  # and never another request
+    )
+    for beginning in beginnings:
+        send(ask.port, beginning, wait=60)  # raises where the server does not close
+
+
+def test_connections_beyond_the_most_are_told_so(make_study, monkeypatch):
+    monkeypatch.setattr("tf_cyclegan.evaluation.study_server.MOST_CONNECTIONS", 2)
+    with open_server(make_study(), lambda *_: None, 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                address = ("127.0.0.1", server.server_port)
+                stack.enter_context(socket.create_connection(address, timeout=10))
+            assert send(server.server_port).startswith(b"HTTP/1.1 503 ")
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        for _ in range(100):  # until the two are found closed
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                connection.request("GET", "/session")
+                if connection.getresponse().status == 200:
+                    break
+            connection.close()
+            time.sleep(0.05)
+        else:
+            pytest.fail("no connection is taken any more")
+        connection.close()
+        server.shutdown()
+        thread.join()
+
+
+def test_all_who_begin_at_once_are_heard(ask):
+    """The system keeps connections until they are accepted; a queue of 5 turned most of 100 away."""
+    server_side = 128
+    gate = threading.Barrier(server_side)
+
+    def begin(_):
+        gate.wait()
+        return ask("POST", "/begin", {})[0]
+
+    with ThreadPoolExecutor(server_side) as threads:
+        assert set(threads.map(begin, range(server_side))) == {200}
+    begun = [line["number"] for line in read_lines(ask.study.folder)]
+    assert begun == list(range(server_side))
+
+
+def test_a_study_takes_so_many_participants(ask, monkeypatch):
+    monkeypatch.setattr("tf_cyclegan.evaluation.perceptual_study.MOST_PARTICIPANTS", 2)
+    assert [ask("POST", "/begin", {})[0] for _ in range(3)] == [200, 200, 503]
+
+
+def test_a_full_disk_leaves_the_answers_as_they_were(ask, capfd):
+    resource = pytest.importorskip("resource")
+    _, headers, _ = ask("POST", "/begin", {})
+    cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
+    path = ask.study.folder / "answers.jsonl"
+    before = path.read_bytes()
+    answer = {"place": 0, "chosen": "left", "shown_ms": 1000, "answer_ms": 5}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with capfd.disabled():  # what is captured is a file, too
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+        try:
+            status, _, body = ask("POST", "/answer", answer, **cookie)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert status == 500 and b"could not be stored" in body
+    assert path.read_bytes() == before
+    assert ask("POST", "/answer", answer, **cookie)[0] == 200
+    assert [line["event"] for line in read_lines(ask.study.folder)] == ["begin", "answer"]
+
+
+def test_two_studies_do_not_share_a_folder(start, folders):
+    process, _ = start("--port", 0)
+    command = [sys.executable, "-m", "tf_cyclegan.study", "--real", folders / "photos", "--port=0"]
+    command += ["--fake", folders / "model", "--output", folders / "study"]
+    second = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
+    assert second.returncode == 2 and "Traceback" not in second.stderr
+    assert f"process {process.pid}" in second.stderr and "another --output" in second.stderr
+    process.kill()
+    process.wait()
+    stop(start("--port", 0)[0])
+
+
+ANSWER = '{"event": "answer", "participant": "p", "model": "m", "practice": false, "fooled": true}'
+DAMAGE = [
+    ("answers.jsonl", "123"),
+    ("answers.jsonl", "{}"),
+    ("answers.jsonl", "[" * 100000),
+    ("answers.jsonl", '{"event": "end"}'),
+    ("answers.jsonl", '{"event": ["begin"]}'),
+    ("answers.jsonl", '{"event": "answer", "participant": "p", "model": "m"}'),
+    ("answers.jsonl", ANSWER.replace("true", "1")),
+    ("answers.jsonl", '{"event":"begin","participant":"p","number":0,"model":"m","trials":[5]}'),
+    ("answers.jsonl", "\udcff"),
+    ("answers.jsonl", "{" + "1" * 5000),
+    ("study.json", "5"),
+    ("study.json", "\udcff"),
+    ("study.json", '{"real": 1'),
+    ("study.json", "{}"),
+    ("study.json", '{"image_size": [32]}'),
+    ("study.json", '{"models": []}'),
+    ("study.json", '{"practice": true}'),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), DAMAGE)
+@pytest.mark.parametrize("going_on", [False, True])
+def test_damaged_files_are_told_in_a_sentence(make_study, command, name, content, going_on):
+    folder = make_study().folder
+    path = folder / name
+    if name == "study.json" and ":" in content:
+        with contextlib.suppress(ValueError):
+            content = json.dumps(json.loads(path.read_text()) | json.loads(content))
+    else:
+        content += "\n"
+    line = f"{ANSWER}\n" if name == "answers.jsonl" else ""
+    path.write_bytes((line + content.rstrip("\n") + "\n").encode(errors="surrogateescape"))
+    if going_on:
+        with pytest.raises(study.UserError) as told:
+            make_study()
+        errors = str(told.value)
+    else:
+        code, errors = command(study.main, "--results", "--output", folder)
+        assert code == 2
+    assert str(path) in errors and "\n" not in errors.strip()
+    assert "line 2 of" in errors or name == "study.json"
 
 
 def test_participants_and_pairs(make_study, tmp_path):

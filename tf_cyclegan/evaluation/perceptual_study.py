@@ -6,7 +6,6 @@ feedback, 40 count, all of one model.
 """
 
 import json
-import os
 import secrets
 import threading
 import time
@@ -18,9 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from ..files import disk_errors, write_file
+from ..files import LOCK, append, leftovers, write_file
+from ..local_server import parse_json
 
 SIDES = ("left", "right")
+MOST_PARTICIPANTS = 10_000  # far above any study; a program that begins sessions ends there
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,27 @@ class Session:
     answered: int = field(default=0)
 
 
+# What is read from a study's files: the entries and their kinds.
+PROTOCOL_ENTRIES = {
+    "real": str,
+    "image_size": list,
+    "practice": int,
+    "trials": int,
+    "seconds": (int, float),
+    "models": dict,
+}
+LINE_ENTRIES = {
+    "begin": {"participant": str, "number": int, "model": str, "trials": list},
+    "answer": {"participant": str, "model": str, "practice": bool, "fooled": bool},
+}
+
+
 class OutOfTurn(Exception):
     """An answer to another pair than the one that was asked about."""
+
+
+class StudyFull(Exception):
+    """There are as many participants as a study takes."""
 
 
 class Study:
@@ -107,9 +127,7 @@ class Study:
 
     def _write_protocol(self, models: dict[str, str]):
         path = self.folder / "study.json"
-        is_other = not self.folder.is_dir() or (any(self.folder.iterdir()) and not path.is_file())
-        if self.folder.exists() and is_other:
-            raise UserError(f"{self.folder} exists and is no study; choose another --output")
+        refuse_other_folder(self.folder)
         now = json.loads(json.dumps(asdict(self.protocol))) | {"models": models}
         if path.is_file():
             before = read_protocol(self.folder)
@@ -153,8 +171,15 @@ class Study:
         return self._sessions.get(participant or "")
 
     def begin(self) -> Session:
-        """Begin a session with a new participant, who judges the model with fewest so far."""
+        """Begin a session with a new participant, who judges the model with fewest so far.
+
+        Raises:
+            StudyFull: There are `MOST_PARTICIPANTS`.
+            UserError: The disk is full.
+        """
         with self._lock:
+            if self._number >= MOST_PARTICIPANTS:
+                raise StudyFull
             model = min(self._begun, key=lambda name: self._begun[name])
             number = self._number
             session = Session(secrets.token_hex(16), number, model, self._draw(number, model))
@@ -222,10 +247,23 @@ class Study:
         return chosen == trial.real_side
 
     def _append(self, line: Mapping):
-        with disk_errors(self._path), self._path.open("a") as file:
-            file.write(json.dumps(dict(line) | {"time": round(time.time(), 3)}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        content = json.dumps(dict(line) | {"time": round(time.time(), 3)})
+        append(self._path, content + "\n", flushed=True)
+
+
+def refuse_other_folder(folder: Path) -> None:
+    """See that a folder holds a study or nothing.
+
+    Raises:
+        UserError: It holds something else, or is a file.
+    """
+    if not folder.exists():
+        return
+    if folder.is_dir():
+        unfinished = {folder / LOCK, *leftovers(folder)}
+        if (folder / "study.json").is_file() or not set(folder.iterdir()) - unfinished:
+            return
+    raise UserError(f"{folder} exists and is no study; choose another --output")
 
 
 def read_protocol(folder: Path) -> dict:
@@ -236,14 +274,21 @@ def read_protocol(folder: Path) -> dict:
     """
     path = folder / "study.json"
     try:
-        content = json.loads(path.read_text())
-        if set(content) != {*Protocol.__dataclass_fields__, "models"}:
+        content = parse_json(path.read_bytes())
+        _check_entries(content, PROTOCOL_ENTRIES)
+        if set(content) != set(PROTOCOL_ENTRIES):
             raise ValueError("it has other entries")
+        if [type(side) for side in content["image_size"]] != [int, int]:
+            raise ValueError("image_size is not a height and a width")
+        if not all(isinstance(value, str) for value in content["models"].values()):
+            raise ValueError("models are not names and folders")
         return content
     except OSError as error:
         raise UserError(f"there is no study in {folder}: cannot read {path}") from error
     except ValueError as error:
-        raise UserError(f"{path} is not the study.json of a study: {error}") from error
+        raise UserError(
+            f"{path} is not the study.json of a study ({error}); choose another --output"
+        ) from error
 
 
 def read_lines(folder: Path) -> list[dict]:
@@ -253,15 +298,38 @@ def read_lines(folder: Path) -> list[dict]:
         UserError: A line is damaged.
     """
     path = folder / "answers.jsonl"
-    text = path.read_text() if path.exists() else ""
+    content = path.read_bytes() if path.exists() else b""
     lines = []
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        if line.endswith("\n"):
-            try:
-                lines.append(json.loads(line))
-            except ValueError as error:
-                raise UserError(f"line {number} of {path} is damaged; mend or remove it") from error
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        try:
+            lines.append(_checked_line(line))
+        except ValueError as error:
+            raise UserError(
+                f"line {number} of {path} is damaged ({error}); mend or remove it"
+            ) from error
     return lines
+
+
+def _checked_line(content: bytes) -> dict:
+    line = parse_json(content)
+    _check_entries(line, {"event": str})
+    if line["event"] not in LINE_ENTRIES:
+        raise ValueError('its event is neither "begin" nor "answer"')
+    _check_entries(line, LINE_ENTRIES[line["event"]])
+    for trial in line.get("trials", []):
+        if not isinstance(trial, list) or [type(entry) for entry in trial] != [str, str, str]:
+            raise ValueError("its trials are not two images and a side each")
+    return line
+
+
+def _check_entries(content, types: Mapping[str, type | tuple]) -> None:
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")
+    for name, kind in types.items():
+        # To Python a truth value is a number.
+        value = content.get(name)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ValueError(f"{name} is missing or of another kind")
 
 
 def _shuffled(rng, names: Sequence[str], count: int) -> list[str]:

@@ -11,9 +11,9 @@ from PIL import Image
 from ..data.decode import RESAMPLING, UnreadableImage, decode_image
 from ..data.sources import Domain, open_image_folder
 from ..errors import UserError
-from ..files import write_file
+from ..files import holding, write_file
 from ..progress import log, progress
-from .perceptual_study import Protocol, Study, read_lines, read_protocol
+from .perceptual_study import Protocol, Study, read_lines, read_protocol, refuse_other_folder
 from .study_results import results_table, study_results
 from .study_server import open_server
 
@@ -77,25 +77,26 @@ def run_study(
         return image if image.size == size else image.resize(size, RESAMPLING["bicubic"])
 
     protocol = Protocol(str(real.resolve()), shape, practice, trials, seconds)
-    study = Study(
-        output,
-        protocol,
-        {name: str(folder.resolve()) for name, folder in folders.items() if name is not None},
-        real=list(readers[None]),
-        fake={name: list(names) for name, names in readers.items() if name is not None},
-        seed=seed,
-    )
-    server = open_server(study, read_image, port)
-    _say_what_is_few(practice + trials, readers)
-    url = f"http://127.0.0.1:{server.server_port}/"
-    log(f"the study is at {url}; Ctrl-C ends it, the same command goes on with it")
-    if open_browser:
-        webbrowser.open(url)
-    with server:
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            log("")
+    refuse_other_folder(output)
+    with holding(output, "study", "choose another --output"):
+        study = Study(
+            output,
+            protocol,
+            {name: str(folder.resolve()) for name, folder in folders.items() if name is not None},
+            real=list(readers[None]),
+            fake={name: list(names) for name, names in readers.items() if name is not None},
+            seed=seed,
+        )
+        with open_server(study, read_image, port) as server:
+            _say_what_is_few(practice + trials, readers)
+            url = f"http://127.0.0.1:{server.server_port}/"
+            try:
+                log(f"the study is at {url}; Ctrl-C ends it, the same command goes on with it")
+                if open_browser:
+                    webbrowser.open(url)
+                server.serve_forever()
+            except KeyboardInterrupt:
+                log("")
 
 
 def _sizes(images: dict[str | None, Domain], skip_unreadable: bool) -> dict[str, tuple[int, int]]:

@@ -3,9 +3,12 @@
 import io
 import json
 import re
+import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
@@ -14,13 +17,23 @@ from PIL import Image
 
 from ..data.decode import UnreadableImage
 from ..errors import UserError
+from ..local_server import (
+    REQUEST_SECONDS,
+    body_length,
+    is_own_page,
+    most_connections,
+    parse_json,
+)
 from ..progress import log
-from .perceptual_study import SIDES, OutOfTurn, Session, Study
+from .perceptual_study import SIDES, OutOfTurn, Session, Study, StudyFull
 
 HOST = "127.0.0.1"
 PAGE = Path(__file__).with_name("study.html")
 COOKIE = "participant"
 LARGEST_BODY = 4096  # bytes; an answer has a hundred
+MOST_CONNECTIONS = 1500  # a participant's browser has three or four
+MOST_DECODED = 4  # images at once, so that their memory is bounded
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 # From a model's name, or None for the real images, and an image's name to an RGB image.
 ReadImage = Callable[[str | None, str], Image.Image]
@@ -50,9 +63,58 @@ def open_server(study: Study, read_image: ReadImage, port: int) -> ThreadingHTTP
 
 
 class _Server(ThreadingHTTPServer):
+    """A thread for each connection; one that takes too long over a request is cut."""
+
+    request_queue_size = 1024  # of connections that nobody has accepted yet
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._free = threading.Semaphore(most_connections(MOST_CONNECTIONS))
+        self.decoding = threading.Semaphore(MOST_DECODED)
+        self._deadlines: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+
     def server_bind(self):
         TCPServer.server_bind(self)  # HTTPServer's asks the name server for this machine's name
         self.server_name, self.server_port = self.server_address[:2]
+
+    def process_request(self, request, client_address):
+        if self._free.acquire(blocking=False):
+            try:
+                super().process_request(request, client_address)
+                return
+            except RuntimeError:  # the system starts no more threads
+                self._free.release()
+        request.setblocking(False)
+        with suppress(OSError):
+            request.send(BUSY)
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                self._deadlines.pop(request, None)
+            self._free.release()
+
+    def expect_request(self, connection: socket.socket) -> None:
+        """Give a connection so long for its next request, reply included."""
+        with self._lock:
+            self._deadlines[connection] = time.monotonic() + REQUEST_SECONDS
+
+    def service_actions(self):
+        """Cut the connections that are late; called at least every half second."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + 0.5
+        with self._lock:
+            for connection, deadline in self._deadlines.items():
+                if deadline < now:
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request, client_address):
         """A browser may close its connection at any moment; all else is a bug."""
@@ -65,6 +127,10 @@ class _Handler(BaseHTTPRequestHandler):
     read_image: ReadImage
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "tf_cyclegan", ""
+
+    def handle_one_request(self):
+        self.server.expect_request(self.connection)
+        super().handle_one_request()
 
     def do_GET(self):
         if not self._is_local():
@@ -80,43 +146,47 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json({"error": "there is no such page"}, 404)
 
     def do_POST(self):
-        # Also what is refused is read: closed with something unread, a connection loses the reply.
-        length = self.headers.get("Content-Length", "")
-        body = self.rfile.read(min(int(length), LARGEST_BODY + 1)) if length.isdecimal() else b""
+        length = self._body_length()
+        body = b"" if length is None else self.rfile.read(length)
         if not self._is_local():
-            return
-        if not length.isdecimal() or len(body) > LARGEST_BODY:
+            pass
+        elif length is None:
             self.close_connection = True
             self._send_json({"error": "the request has no length, or is too long"}, 413)
+        elif len(body) < length:
+            self.close_connection = True
         elif self.headers.get("Content-Type") != "application/json":
             self._send_json({"error": "answers are sent as JSON"}, 415)
         elif self.path == "/begin":
-            session = self.study.begin()
-            self._send_json(self._state(session), session=session)
+            self._begin()
         elif self.path == "/answer":
             self._answer(body)
         else:
             self._send_json({"error": "there is no such page"}, 404)
+        if length is None:
+            # Closed with something unread, a connection loses the reply.
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_WR)
+                self.connection.settimeout(1)
+                self.rfile.read(LARGEST_BODY + 1)
+
+    def _body_length(self) -> int | None:
+        if "Transfer-Encoding" in self.headers:
+            return None
+        return body_length(self.headers.get_all("Content-Length", []), LARGEST_BODY)
 
     def _is_local(self) -> bool:
         """Refuse what another site has this machine's browser ask for."""
-        port = self.server.server_port
-        hosts = {f"{HOST}:{port}", f"localhost:{port}"}
-        origin = self.headers.get("Origin")
-        if self.headers.get("Host") in hosts and (
-            origin is None or origin in {f"http://{host}" for host in hosts}
-        ):
+        hosts, origins = (self.headers.get_all(name, []) for name in ("Host", "Origin"))
+        if is_own_page(hosts, origins, HOST):
             return True
         self.close_connection = True
         self._send_json({"error": "only pages of this server may ask"}, 403)
         return False
 
     def _session(self) -> Session | None:
-        try:
-            cookie = SimpleCookie(self.headers.get("Cookie", "")).get(COOKIE)
-        except CookieError:
-            return None
-        return self.study.session(cookie.value) if cookie else None
+        cookie = re.search(rf"(?:^|;)\s*{COOKIE}=([0-9a-f]+)", self.headers.get("Cookie", ""))
+        return self.study.session(cookie[1]) if cookie else None
 
     def _state(self, session: Session | None = None) -> dict:
         """What the page may know: nothing about which image is real, and not the model."""
@@ -143,11 +213,12 @@ class _Handler(BaseHTTPRequestHandler):
         trial = session.trials[place]
         is_real = side == trial.real_side
         try:
-            image = (
-                self.read_image(None, trial.real)
-                if is_real
-                else self.read_image(session.model, trial.fake)
-            )
+            with self.server.decoding:
+                image = (
+                    self.read_image(None, trial.real)
+                    if is_real
+                    else self.read_image(session.model, trial.fake)
+                )
         except UnreadableImage as error:
             name = trial.real if is_real else trial.fake
             log(f"{name} can no longer be read ({error})")
@@ -158,18 +229,30 @@ class _Handler(BaseHTTPRequestHandler):
         image.save(buffer, "BMP")
         self._send(200, "image/bmp", buffer.getvalue())
 
+    def _begin(self):
+        try:
+            session = self.study.begin()
+        except StudyFull:
+            self._send_json({"error": "the study has as many participants as it takes"}, 503)
+        except UserError as error:
+            log(f"error: {error}")
+            self._send_json({"error": "the session could not be stored"}, 500)
+        else:
+            self._send_json(self._state(session), session=session)
+
     def _answer(self, body: bytes):
         session = self._session()
         try:
-            answer = json.loads(body)
+            answer = parse_json(body)
             place, chosen = answer["place"], answer["chosen"]
-            times = [round(float(answer[name]), 1) for name in ("shown_ms", "answer_ms")]
+            times = [answer[name] for name in ("shown_ms", "answer_ms")]
             if (
                 type(place) is not int
                 or chosen not in SIDES
-                or not all(0 <= t < 1e9 for t in times)
+                or not all(type(t) in (int, float) and 0 <= t < 1e9 for t in times)
             ):
                 raise ValueError
+            times = [round(float(t), 1) for t in times]
         except (ValueError, KeyError, TypeError):
             self._send_json({"error": "this is no answer"}, 400)
             return
