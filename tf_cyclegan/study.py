@@ -9,7 +9,6 @@ import tyro
 
 from .commands import parse, run_command
 from .errors import UserError
-from .files import check_writable
 from .settings import parse_size
 
 
@@ -74,7 +73,6 @@ def _check(options: Options):
     for name, lowest in (("practice", 0), ("trials", 1), ("seed", 0)):
         if getattr(options, name) < lowest:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least {lowest}")
-    check_writable(options.output / "answers.jsonl")
     if not 0 < options.seconds < math.inf:
         raise UserError(f"--seconds is {options.seconds}; it must be above 0")
 

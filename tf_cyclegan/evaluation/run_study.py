@@ -11,7 +11,7 @@ from PIL import Image
 from ..data.decode import RESAMPLING, UnreadableImage, decode_image
 from ..data.sources import Domain, open_image_folder
 from ..errors import UserError
-from ..files import holding, write_file
+from ..files import check_writable, holding, write_file
 from ..progress import log, progress
 from .perceptual_study import Protocol, Study, read_lines, read_protocol, refuse_other_folder
 from .study_results import results_table, study_results
@@ -50,6 +50,8 @@ def run_study(
     Raises:
         UserError: The folders, the port or the settings do not allow it.
     """
+    refuse_other_folder(output)
+    check_writable(output / "answers.jsonl")
     folders = {None: real} | dict(fake)
     images = {}
     for name, folder in folders.items():
@@ -77,7 +79,6 @@ def run_study(
         return image if image.size == size else image.resize(size, RESAMPLING["bicubic"])
 
     protocol = Protocol(str(real.resolve()), shape, practice, trials, seconds)
-    refuse_other_folder(output)
     with holding(output, "study", "choose another --output"):
         study = Study(
             output,
