@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from .commands import import_tensorflow, parse, run_command
+from .data.embedded import EMBEDDED
 from .errors import UserError
 from .files import check_writable, write_file
 from .progress import log
@@ -30,11 +31,11 @@ class Options:
     """Train variants of the objective with one budget and seed, and compare them in a table."""
 
     dataset: str = "emoji"
-    """a TFDS name, a folder or .zip with trainA and trainB, or emoji"""
+    """a TFDS name, a folder or .zip with trainA and trainB, emoji or earth"""
     data_dir: str | None = None
     """where TFDS keeps prepared data sets (default: ~/tensorflow_datasets)"""
     preset: Literal["tutorial", "paper", "demo"] | None = None
-    """all other settings (default: demo for emoji, else tutorial)"""
+    """all other settings (default: demo for emoji and earth, else tutorial)"""
     variants: tuple[Literal[tuple(VARIANTS)], ...] = tuple(VARIANTS)
     """which variants, in the order of the table"""
     steps: int | None = None
@@ -130,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(Options, arguments, "ablate")
     if len(options.variants) != len(set(options.variants)) or not options.variants:
         raise UserError(f"--variants takes each of {', '.join(VARIANTS)} once at most")
-    preset = options.preset or ("demo" if options.dataset == "emoji" else "tutorial")
+    preset = options.preset or ("demo" if options.dataset in EMBEDDED else "tutorial")
     base = dataclasses.replace(
         PRESETS[preset],
         dataset=options.dataset,

@@ -30,7 +30,7 @@ class Config:
     dataset: str = _setting(
         "emoji",
         "data",
-        "a TFDS name (cycle_gan/horse2zebra), a folder or .zip with trainA and trainB, or emoji",
+        "a TFDS name (cycle_gan/horse2zebra), a folder or .zip with trainA and trainB, emoji or earth",
     )
     data_dir: str | None = _setting(
         None, "data", "where TFDS keeps prepared data sets (default: ~/tensorflow_datasets)"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from .commands import import_tensorflow, parse, run_command
+from .data.embedded import EMBEDDED
 from .progress import log
 from .settings import PRESETS, Config
 
@@ -91,7 +92,7 @@ def parse_config(arguments: list[str] | None = None) -> Config:
     """Turn command line options into a Config; an error or --help ends the program.
 
     What is not given comes from --preset; without it from the run in --run-dir if that has begun,
-    else from `demo` for the embedded data set and from `tutorial` for any other.
+    else from `demo` for the embedded data sets and from `tutorial` for any other.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset", choices=PRESETS)
@@ -104,8 +105,8 @@ def parse_config(arguments: list[str] | None = None) -> Config:
     if known.preset is None and stored.is_file():
         base = Config.from_json(stored)
     else:
-        is_emoji = given.get("dataset", "emoji") == "emoji"
-        base = PRESETS[known.preset or ("demo" if is_emoji else "tutorial")]
+        is_embedded = given.get("dataset", "emoji") in EMBEDDED
+        base = PRESETS[known.preset or ("demo" if is_embedded else "tutorial")]
 
     options = parse(_options_of(base), arguments, "train")
     values = {}
@@ -128,7 +129,9 @@ def _options_of(base: Config) -> type:
         groups.setdefault(field.metadata["group"], []).append((field.name, hint, default))
     preset = Annotated[
         Literal[tuple(PRESETS)] | None,
-        tyro.conf.arg(help="settings to start from (default: demo for emoji, else tutorial)"),
+        tyro.conf.arg(
+            help="settings to start from (default: demo for emoji and earth, else tutorial)"
+        ),
     ]
     members = [("preset", preset, dataclasses.field(default=None))]
     for name, fields in groups.items():

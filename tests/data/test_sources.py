@@ -10,7 +10,8 @@ from conftest import TINY_SETTINGS, write_images
 
 from tf_cyclegan import train
 from tf_cyclegan.data.decode import UnreadableImage, decode_image
-from tf_cyclegan.data.sources import EMOJI_ZIP, SPLITS, open_images, open_source
+from tf_cyclegan.data.embedded import EMBEDDED
+from tf_cyclegan.data.sources import SPLITS, open_images, open_source
 from tf_cyclegan.errors import UserError
 
 
@@ -62,8 +63,9 @@ def test_emoji_is_what_it_says():
         image = decode_image(domains[split].read(0))
         assert image.size == (64, 64)
         assert image.getpixel((0, 0)) == (255, 255, 255)
-    assert EMOJI_ZIP.stat().st_size <= 12e6
-    with zipfile.ZipFile(EMOJI_ZIP) as archive:
+    path = EMBEDDED["emoji"].archive
+    assert path.stat().st_size <= 12e6
+    with zipfile.ZipFile(path) as archive:
         assert b"Microsoft" in archive.read("LICENSE-MIT.txt")
         assert b"Apache License" in archive.read("LICENSE-Apache-2.0.txt")
         assert b"Noto Emoji" in archive.read("ATTRIBUTION.txt")

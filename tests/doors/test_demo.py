@@ -243,6 +243,7 @@ def test_what_stops_the_command(run_folder, tmp_path, command, monkeypatch):
         ("C:\\my\\cats2dogs.zip", ("cats", "dogs")),
         ("holidays/", ("X", "Y")),
         ("emoji", ("Noto", "Fluent 3D")),
+        ("earth", ("Map", "Photograph")),
     ],
 )
 def test_names_of_domains(dataset, domains):

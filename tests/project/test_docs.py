@@ -18,7 +18,7 @@ from conftest import write_images
 import tf_cyclegan
 from tf_cyclegan import commands, demo
 from tf_cyclegan.__main__ import COMMANDS
-from tf_cyclegan.data import sources
+from tf_cyclegan.data.embedded import EMBEDDED
 from tf_cyclegan.settings import PRESETS, Config
 from tf_cyclegan.torch_weights.pretrained import NAMES
 from tf_cyclegan.translation.load import saved_model_folder
@@ -85,6 +85,12 @@ def training_shortened(monkeypatch):
         tf.config.run_functions_eagerly(False)
 
 
+def embed_small_sets(monkeypatch, world: Path) -> None:
+    """Put a few pictures in the place of every embedded data set."""
+    for name, embedded in EMBEDDED.items():
+        monkeypatch.setitem(EMBEDDED, name, embedded._replace(archive=world / "emoji.zip"))
+
+
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     """A folder with everything that the commands of the pages begin with."""
@@ -105,7 +111,7 @@ def template(tmp_path_factory):
     for name in NAMES:
         shutil.copy(GOLDEN / "resnet.pth", world / "cache" / "tf_cyclegan" / f"{name}.pth")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "EMOJI_ZIP", world / "emoji.zip")
+        embed_small_sets(patch, world)
         run = world / "runs" / "emoji"
         with training_shortened(patch):
             tf_cyclegan.train(small(dataclasses.replace(PRESETS["demo"], run_dir=str(run))))
@@ -120,7 +126,7 @@ def world(template, tmp_path, monkeypatch):
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(sources, "EMOJI_ZIP", tmp_path / "emoji.zip")
+    embed_small_sets(monkeypatch, tmp_path)
     return tmp_path
 
 

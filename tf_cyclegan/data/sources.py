@@ -1,4 +1,4 @@
-"""Where images come from: a TFDS name, a folder, a .zip or the embedded set."""
+"""Where images come from: a TFDS name, a folder, a .zip or an embedded set."""
 
 import threading
 import zipfile
@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import UserError
 from .decode import IMAGE_SUFFIXES, UnreadableImage
+from .embedded import EMBEDDED
 
 SPLITS = ("trainA", "trainB", "testA", "testB")
-EMOJI_ZIP = Path(__file__).parent / "emoji.zip"
 MAX_FILE_BYTES = 2**28  # no image needs more; a zip bomb would
 
 # Of an entry, how much is unpacked at a time. zipfile passes the limit on to deflate alone: of bz2
@@ -39,8 +39,8 @@ def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
     """Find a data set by its name or path.
 
     Args:
-        dataset: "emoji", a folder, a .zip, or the name of a TFDS data set, which is downloaded when
-            it has not been yet.
+        dataset: The name of an embedded set, a folder, a .zip, or the name of a TFDS data set, which
+            is downloaded when it has not been yet.
         data_dir: Where TFDS keeps its data sets.
 
     Returns:
@@ -50,8 +50,8 @@ def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
         UserError: There is no such data set, or it lacks a training domain.
     """
     path = Path(dataset).expanduser()
-    if dataset == "emoji":
-        domains = _open_zip(EMOJI_ZIP)
+    if dataset in EMBEDDED:
+        domains = _open_zip(EMBEDDED[dataset].archive)
     elif path.is_dir():
         domains = _open_folder(path)
     elif path.is_file():

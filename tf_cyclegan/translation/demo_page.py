@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image
 
 from ..data.decode import UnreadableImage, decode_image
+from ..data.embedded import EMBEDDED
 from ..settings import Config
 from .load import Direction, load_translator, saved_model_folder
 
 MAX_BYTES = 32 * 2**20  # of an upload; a photo of 50 megapixels has about 20
 MAX_PIXELS = 100_000_000
-DOMAINS = {"emoji": ("Noto", "Fluent 3D")}  # of data sets whose name does not say them
 HEIGHT = "min(400px, 80vw)"  # of the pictures: no taller than wide on a phone
 
 Translate = Callable[[np.ndarray], np.ndarray]
@@ -58,8 +58,8 @@ def load_model(path: Path) -> Model:
 def _domains(dataset: str) -> tuple[str, str]:
     """What a data set's name says of its domains: horse2zebra is of horses and zebras."""
     name = re.sub(r"\.zip$", "", re.split(r"[/\\]", dataset.rstrip("/\\"))[-1])
-    if name in DOMAINS:
-        return DOMAINS[name]
+    if name in EMBEDDED:
+        return EMBEDDED[name].domains
     match = re.fullmatch(r"([^\W\d]+)2([^\W\d]+)", name)
     return match.groups() if match else ("X", "Y")
 
