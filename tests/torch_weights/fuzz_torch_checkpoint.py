@@ -49,7 +49,7 @@ def _damaged(data: bytes, originals: list[bytes], choices: random.Random) -> byt
         # Most of what can go wrong stands in the first bytes; the rest is numbers.
         place = choices.randrange(min(len(content), choices.choice((16, 400, 2**20, 2**20))) + 1)
         length = choices.choice((1, 2, 4, 8, 64))
-        kind = choices.randrange(8)
+        kind = choices.randrange(9)
         if kind == 0 and place < len(content):
             content[place] ^= 1 << choices.randrange(8)
         elif kind == 1 and choices.random() < 0.3:
@@ -65,11 +65,27 @@ def _damaged(data: bytes, originals: list[bytes], choices: random.Random) -> byt
             content[place : place + length] = number[: min(length, 8)]
         elif kind == 6:
             content[place : place + 1] = bytes([choices.choice(PICKLE_CODES)])
+        elif kind == 7:
+            content[place:place] = _tangled(choices)
         else:
             other = choices.choice(originals)
             start = choices.randrange(len(other))
             content[place:] = other[start : start + choices.choice((64, 2**20))]
     return bytes(content)
+
+
+def _tangled(choices: random.Random) -> bytes:
+    """Instructions that make one value: nested deeply, or holding another one very often."""
+    many, few = choices.choice((40, 2000, 50_000)), choices.choice((2, 40))
+    kind = choices.randrange(4)
+    if kind == 0:
+        return b"]" * many + b"a" * (many - 1)
+    if kind == 1:
+        return b"(" * many + b"t" * many
+    if kind == 2:  # each list holds the one before twice
+        return b"]q\x00" + b"](h\x00h\x00eq\x00" * few
+    calls = b"h\x01h\x02R" * few
+    return b"ccollections\nOrderedDict\nq\x01](]q\x03" + b"h\x03" * many + b"e\x85q\x02" + calls
 
 
 def _zipped(members: dict[str, bytes]) -> bytes:

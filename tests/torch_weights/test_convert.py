@@ -134,6 +134,15 @@ def renamed(tensors: dict, old: str, new: str) -> dict:
     ("change", "sentence"),
     [
         (lambda t: t | {"extra": np.zeros([3, 4])}, r"has the tensor 'extra' of shape \[3, 4\]"),
+        (
+            lambda t: t | {"model.1.weight": np.zeros([2, 0, 7, 7])},
+            r"model\.1\.weight in the shape \[2, 0, 7, 7\]: a network of no channels",
+        ),
+        (
+            lambda t: t | {f"model.{i}.conv_block.1.weight": np.zeros([1]) for i in range(10, 200)},
+            "more than 100 blocks",
+        ),
+        (lambda t: {f"model.{i}.weight": np.zeros([1]) for i in range(200)}, "is no PatchGAN"),
         (lambda t: renamed(t, "model.11.", "model.21."), "residual blocks at model.10, model.21"),
         (lambda t: {n: x for n, x in t.items() if "bias" not in n}, "network without norms"),
         (lambda t: renamed(t, "model.", "encoder."), r"no residual generator.*'encoder\.1\."),

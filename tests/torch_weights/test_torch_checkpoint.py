@@ -224,11 +224,42 @@ def test_a_safetensors_header_may_begin_as_a_pickle_does(length):
     np.testing.assert_array_equal(parse_checkpoint(data)["a"], SIX)
 
 
+def old_pickles(place: int, value: bytes) -> bytes:
+    """A stream with another value in one of its five pickles."""
+    pickles = [pickle.dumps(one, 2) for one in (LEGACY_MAGIC, 1001, SYSTEM, {}, [])]
+    return b"".join([*pickles[:place], value, *pickles[place + 1 :]])
+
+
 def bombs():
     """Small files that would grow in memory, or never end, in a reader that believes them."""
     shared = [tensor(count=2**16, size=(2**16,), stride=(1,)) for _ in range(8)]
     nested = b"}" + b")" + b"\x85" * 150_000 + b"Ns."  # a key so deep that hashing it overflows
     doubling = b"](" + b"q\x00]h\x00a" * 50_000 + b"."
+    twice = b"\x80\x02]q\x00" + b"](h\x00h\x00eq\x00" * 40 + b"."
+    deep = b"\x80\x02" + b"(" * 50_000 + b"t" * 50_000 + b"."
+    ordered = b"ccollections\nOrderedDict\nq\x01" + b"](" + b"K\x01" * 60_000 + b"eq\x02"
+    many_pairs = ordered + b"](" + b"h\x02" * 60_000 + b"e\x85q\x03h\x01h\x03R."
+    again = ordered + b"](" + b"](K\x01K\x01e" * 20_000 + b"e\x85q\x03" + b"h\x01h\x03R" * 15_000
+    # A tuple of 60,000 items is no longer to write than to read; calls of four bytes go through it.
+    filler, call = b"N" * 60_000 + b"tq\x02", b"h\x01h\x02R" * 30_000
+    function = b"ctorch._utils\n_rebuild_tensor\nq\x01"
+    storage = b"(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x06N"
+    numbers = b"K\x00K\x06\x85K\x01\x85"
+    long_size = b"K\x00(" + b"K\x01" * 60_000 + b"tK\x01\x85"
+    long_arguments = function + b"(" + storage + b"tQ" + numbers + filler + call
+    long_shape = function + b"(" + storage + b"tQ" + long_size + b"tq\x02" + call
+    long_identity = storage + filler + b"h\x02Q" * 45_000
+    colliding = [b"\x8a\x0f" + (i * (2**61 - 1)).to_bytes(15, "little") for i in range(60_000)]
+    for name, value in (("lists in a list twice", twice), ("deep tuples", deep)):
+        for place in range(5):
+            yield f"{name}, pickle {place} of a stream", old_pickles(place, value)
+        yield f"{name} in a zip", zip_file(value)
+    yield "a list of pairs that are one long list", zip_file(many_pairs)
+    yield "one list of pairs again and again", zip_file(again + b".")
+    yield "long arguments again and again", zip_file(long_arguments + b".")
+    yield "a long shape again and again", zip_file(long_shape + b".")
+    yield "a long identity again and again", zip_file(long_identity + b".")
+    yield "numbers of one hash as keys", zip_file(b"}(" + b"N".join(colliding) + b"Nu.")
     yield "compressed", zip_file(b"\0" * 2**24, compression=zipfile.ZIP_DEFLATED)
     yield "shared storage", zip_file(index(*shared), [bytes(2**18)])
     yield "deep key", zip_file(nested)

@@ -130,10 +130,12 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
             if not values:
                 raise CheckpointError(f"is not a file of torch.save ({error})") from error
             raise
-        if not values and value != LEGACY_MAGIC:
+        if not values and (type(value) is not int or value != LEGACY_MAGIC):
             raise CheckpointError("is a pickle, but not one of torch.save")
         values.append(value)
     _, protocol, system, root, keys = values
+    if type(protocol) is not int:  # and may be a list that holds itself, which has no end as text
+        raise CheckpointError("is damaged: its format version is no number")
     if protocol != LEGACY_PROTOCOL:
         raise CheckpointError(f"has the unknown format version {str(protocol)[:40]}")
     if not isinstance(system, dict) or system.get("little_endian") is not True:

@@ -22,6 +22,7 @@ Tensors = dict[str, np.ndarray]
 
 WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
 MAX_LEVELS = 16
+MAX_BLOCKS = 100
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,8 @@ def _plan_resnet(tensors: Tensors) -> _Plan:
     found = {re.match(r"model\.(\d{1,6})\.conv_block\.", name) for name in tensors} - {None}
     places = sorted({int(match[1]) for match in found})
     blocks = len(places)
+    if blocks > MAX_BLOCKS:
+        raise CheckpointError(f"is a residual generator of more than {MAX_BLOCKS} blocks")
     last = 10 + blocks  # the first layer after the blocks
     if places != list(range(10, last)):
         raise CheckpointError(
@@ -285,7 +288,7 @@ def _plan_patchgan(tensors: Tensors) -> _Plan:
     # Convolutions stand at 0, 2, 5, 8, ...: from the second on with a norm and a ReLU behind them.
     last = max(int(name.split(".")[1][:6]) for name in tensors)
     halvings = (last - 2) // 3
-    if not 1 <= halvings <= len(tensors):
+    if not 1 <= halvings <= MAX_LEVELS:
         raise CheckpointError(f"is no PatchGAN: its last layer is model.{last}")
     places = [2 + 3 * i for i in range(halvings)]
     filters = _channels(tensors, ("model.0.weight", 0, 1), ("model.2.weight", 1, 1))
@@ -329,6 +332,11 @@ def _channels(tensors: Tensors, *places: tuple[str, int, int]) -> int:
 def _input_channels(tensors: Tensors, name: str, filters: int) -> int:
     """What the first convolution has beside `filters`, be its axes exchanged or not."""
     shape = tensors[name].shape if name in tensors else ()
+    if 0 in shape:
+        raise CheckpointError(
+            f"has the tensor {name} in the shape {list(shape)}: a network of no channels translates "
+            "nothing"
+        )
     if len(shape) != 4:
         raise CheckpointError(
             f"lacks the tensor {name} of shape [{filters}, ...], its first convolution"

@@ -19,6 +19,7 @@ from ..errors import UserError
 
 MAX_STEPS = 200_000  # a network of a thousand layers stays far below it
 MAX_DIMENSIONS = 16
+MAX_KEY = 2**60  # larger numbers can be chosen to have one hash, which makes a dictionary quadratic
 
 _STORAGES = {
     "FloatStorage": np.float32,
@@ -124,6 +125,7 @@ class _Interpreter:
 
     It builds dictionaries, lists, tuples, numbers, strings and descriptions of tensors. Keys of
     dictionaries are strings and integers only: hashing a deeply nested tuple overflows the C stack.
+    Values may hold themselves many times over, so nothing here looks into one without counting.
 
     Args:
         data: What holds the pickle.
@@ -134,6 +136,7 @@ class _Interpreter:
         self.data, self.position = data, position
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.steps = 0
 
     def run(self) -> tuple[Any, int]:
         """Interpret one pickle.
@@ -144,7 +147,8 @@ class _Interpreter:
         Raises:
             CheckpointError: The pickle is damaged or uses anything that a state dict does not need.
         """
-        for _ in range(MAX_STEPS):
+        while True:
+            self.spend(1)
             code = self.take(1).decode("latin-1")
             name = code2op[code].name if code in code2op else repr(code)
             if name == "STOP":
@@ -154,7 +158,12 @@ class _Interpreter:
                     f"has the pickle instruction {name}, which no state dict needs: nothing was run"
                 )
             _INSTRUCTIONS[name](self)
-        raise CheckpointError(f"has a pickle of more than {MAX_STEPS} instructions")
+
+    def spend(self, steps: int) -> None:
+        """Count instructions, and the items that one of them touches without having made them."""
+        self.steps += steps
+        if self.steps > MAX_STEPS:
+            raise CheckpointError(f"has a pickle of more than {MAX_STEPS} steps")
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
@@ -228,6 +237,8 @@ class _Interpreter:
                 raise CheckpointError(
                     "has a dictionary with keys that are neither text nor numbers"
                 )
+            if type(key) is int and abs(key) > MAX_KEY:
+                raise CheckpointError("has a dictionary with numbers as keys that are too large")
             target[key] = value
 
     def global_name(self) -> None:
@@ -246,20 +257,25 @@ class _Interpreter:
         if name not in _CALLABLE or not isinstance(arguments, tuple):
             raise CheckpointError("has a pickle that calls what is no function: it was refused")
         if name == "collections OrderedDict":
-            self.push({})
             # Python 2 gives the items as a list of pairs.
-            for pair in arguments[0] if arguments and isinstance(arguments[0], list) else ():
-                self.set_items(list(pair) if isinstance(pair, (list, tuple)) else [pair])
+            pairs = arguments[0] if arguments and isinstance(arguments[0], list) else []
+            self.spend(len(pairs))
+            self.push({})
+            for pair in pairs:
+                if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                    raise CheckpointError("is damaged: its pickle has a key without a value")
+                self.set_items(list(pair))
         elif name == "torch._utils _rebuild_parameter":
             if not arguments or not isinstance(arguments[0], Tensor):
                 raise CheckpointError("is damaged: it has a parameter without a tensor")
             self.push(arguments[0])
         else:
-            storage, offset, size, stride = (*arguments, None, None, None, None)[:4]
+            storage, offset, size, stride = (*arguments[:4], None, None, None, None)[:4]
             if not (
                 isinstance(storage, Storage)
                 and isinstance(size, tuple)
                 and isinstance(stride, tuple)
+                and max(len(size), len(stride)) <= MAX_DIMENSIONS
                 and all(type(number) is int for number in (offset, *size, *stride))
             ):
                 raise CheckpointError("is damaged: it has a tensor without storage, size or stride")
@@ -273,7 +289,7 @@ class _Interpreter:
     def persistent_id(self) -> None:
         """("storage", type, key, device, count), in streams also None or (key, offset, count)."""
         value = self.pop()
-        parts = (*value, None)[:6] if isinstance(value, tuple) else ()
+        parts = (*value[:6], None)[:6] if isinstance(value, tuple) else ()
         if len(parts) != 6 or parts[0] != "storage" or not isinstance(parts[1], _Global):
             raise CheckpointError("holds more than tensors: save the network's state_dict() alone")
         _, kind, key, _, count, view = parts
