@@ -13,7 +13,7 @@ from .data.embedded import EMBEDDED
 from .errors import UserError
 from .files import check_writable, write_file
 from .progress import log
-from .settings import PRESETS, Config
+from .settings import MAX_PIXELS, PRESETS, Config
 
 # The paper's variants, section 5.1.4, and its identity loss, section 5.2. None but the last has that.
 VARIANTS = {
@@ -38,6 +38,8 @@ class Options:
     """all other settings (default: demo for emoji and earth, else tutorial)"""
     variants: tuple[Literal[tuple(VARIANTS)], ...] = tuple(VARIANTS)
     """which variants, in the order of the table"""
+    max_pixels: int = MAX_PIXELS
+    """images of more pixels are not decoded: a small file can fill the memory"""
     steps: int | None = None
     """train each for this many steps (default: as the preset)"""
     seed: int = 0
@@ -137,6 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
         dataset=options.dataset,
         data_dir=options.data_dir,
         seed=options.seed,
+        max_pixels=options.max_pixels,
         **({"steps": options.steps} if options.steps else {}),
     )
     default = base.run_folder

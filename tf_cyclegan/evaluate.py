@@ -10,7 +10,7 @@ from typing import Literal
 from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
 from .progress import log
-from .settings import Config, parse_size
+from .settings import MAX_PIXELS, Config, parse_size
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Options:
     """how images are scaled for Inception: as the first FID code did, or antialiased (clean-fid)"""
     skip_unreadable: bool = False
     """leave out images that cannot be read, instead of stopping"""
+    max_pixels: int | None = None
+    """images of more pixels are not decoded (default: as the run, or 65,000,000)"""
     labels: Literal["x", "y"] | None = None
     """which domain (--input is x) holds label maps, for segmentation scores"""
     palette: str = "cityscapes"
@@ -113,6 +115,8 @@ def _check(options: Options):
     for name, value in (only_for_model if options.run else only_for_run).items():
         if value is not None:
             raise UserError(f"--{name} does not go with --{'run' if options.run else 'model'}")
+    if options.max_pixels is not None and options.max_pixels < 1:
+        raise UserError(f"--max-pixels is {options.max_pixels}; it must be at least 1")
     if options.segmenter and not options.labels:
         raise UserError("--segmenter needs --labels, the domain of the label maps: x or y")
 
@@ -153,6 +157,7 @@ def _read_run(options: Options, config: Config):
         read_images,
         shape=config.image_shape,
         skip_unreadable=options.skip_unreadable or config.skip_unreadable,
+        max_pixels=options.max_pixels or config.max_pixels,
     )
     x, y = (read(domains[splits[name]], method=config.resize_method) for name in "xy")
     maps = options.labels and read(domains[splits[options.labels]], method="nearest").images
@@ -212,11 +217,17 @@ def _model(options: Options):
         domains[name] = open_image_folder(folder)
         if not len(domains[name]):
             raise UserError(f"--{name}: {folder} holds no image")
+    max_pixels = options.max_pixels or MAX_PIXELS
     if options.image_size:
         shape = parse_size("image-size", options.image_size)
     else:
-        shape = common_shape(domains.values())
-    read = partial(read_images, shape=shape, skip_unreadable=options.skip_unreadable)
+        shape = common_shape(list(domains.values()), options.skip_unreadable, max_pixels)
+    read = partial(
+        read_images,
+        shape=shape,
+        skip_unreadable=options.skip_unreadable,
+        max_pixels=max_pixels,
+    )
     x, y = (read(domain, method="bicubic") for domain in domains.values())
     label_domain = {"x": "input", "y": "target"}.get(options.labels)
     maps = label_domain and read(domains[label_domain], method="nearest").images

@@ -12,6 +12,8 @@ from typing import Any, Literal
 from .errors import UserError
 
 MIN_IMAGE_SIZE = 24  # below it the PatchGAN has no patch left
+# Those of a 64-megapixel sensor; a WebP, the worst, takes 1 GiB of memory while it is decoded.
+MAX_PIXELS = 65_000_000
 
 
 def _setting(default: Any, group: str, text: str, aliases: tuple[str, ...] = ()) -> Any:
@@ -46,6 +48,11 @@ class Config:
     batch_size: int = _setting(1, "data", "images of each domain a step, on all devices together")
     skip_unreadable: bool = _setting(
         False, "data", "leave out images that cannot be read, instead of stopping"
+    )
+    max_pixels: int = _setting(
+        MAX_PIXELS,
+        "data",
+        "images of more pixels are not decoded: a small file can fill the memory",
     )
 
     generator: str = _setting(
@@ -237,6 +244,7 @@ class Config:
 
 _LOWEST = {
     "batch_size": 1,
+    "max_pixels": 1,
     "filters": 1,
     "unet_levels": 2,
     "discriminator_filters": 1,

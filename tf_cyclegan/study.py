@@ -9,7 +9,7 @@ import tyro
 
 from .commands import parse, run_command
 from .errors import UserError
-from .settings import parse_size
+from .settings import MAX_PIXELS, parse_size
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Options:
     """open the page in the browser"""
     skip_unreadable: bool = False
     """leave out images that cannot be read, instead of stopping"""
+    max_pixels: int = MAX_PIXELS
+    """images of more pixels are not decoded: a small file can fill the memory"""
 
 
 def _models(options: Options) -> dict[str, Path]:
@@ -70,9 +72,10 @@ def _check(options: Options):
         return
     if not (options.real and options.fake):
         raise UserError("give --real and --fake, folders of images; or --results")
-    for name, lowest in (("practice", 0), ("trials", 1), ("seed", 0)):
-        if getattr(options, name) < lowest:
-            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least {lowest}")
+    for name, lowest in (("practice", 0), ("trials", 1), ("seed", 0), ("max_pixels", 1)):
+        if (value := getattr(options, name)) < lowest:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} is {value}; it must be at least {lowest}")
     if not 0 < options.seconds < math.inf:
         raise UserError(f"--seconds is {options.seconds}; it must be above 0")
 
@@ -97,6 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
             port=options.port,
             open_browser=options.open,
             skip_unreadable=options.skip_unreadable,
+            max_pixels=options.max_pixels,
         )
     report(options.output)
 

@@ -12,6 +12,7 @@ from .errors import UserError
 from .files import check_writable, writing
 from .pictures import side_by_side
 from .progress import log, progress
+from .settings import MAX_PIXELS
 from .translation.load import Direction, load_translator
 from .translation.video import check_input, check_output, import_av, translate_video
 
@@ -38,6 +39,8 @@ class Options:
     """put the original to the left of each translated picture or frame"""
     skip_unreadable: bool = False
     """leave out pictures that cannot be read, instead of stopping"""
+    max_pixels: int | None = None
+    """pictures of more pixels are not decoded (default: 65,000,000)"""
     overwrite: bool = False
     """replace pictures that are in the output folder already, or the film"""
     batch_size: int | None = None
@@ -54,13 +57,16 @@ def main(arguments: list[str] | None = None) -> None:
         return
     if options.batch_size is not None:
         raise UserError("--batch-size is for --video; pictures are translated one by one")
+    max_pixels = MAX_PIXELS if options.max_pixels is None else options.max_pixels
+    if max_pixels < 1:
+        raise UserError(f"--max-pixels is {max_pixels}; it must be at least 1")
     jobs = _jobs(options)
     import_tensorflow()
     translate = load_translator(options.model, options.direction)
     skipped = []
     for source, target in progress(jobs, len(jobs), "translating"):
         try:
-            original = np.asarray(decode_image(source.read_bytes()))
+            original = np.asarray(decode_image(source.read_bytes(), max_pixels))
         except (UnreadableImage, OSError) as error:
             if not options.skip_unreadable:
                 raise UserError(
@@ -78,8 +84,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _translate_film(options: Options) -> None:
-    if options.skip_unreadable:
-        raise UserError("--skip-unreadable is for --input; leave it out with --video")
+    for option in ("skip_unreadable", "max_pixels"):
+        if getattr(options, option):
+            name = option.replace("_", "-")
+            raise UserError(f"--{name} is for --input; leave it out with --video")
     if options.batch_size is not None and options.batch_size < 1:
         raise UserError(f"--batch-size is {options.batch_size}; it must be at least 1")
     import_av()

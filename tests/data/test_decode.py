@@ -151,7 +151,7 @@ def ghostscript_would_run(encoded):
 )
 def test_formats_that_are_not_named_are_not_opened(content, monkeypatch):
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was opened"))
-    with pytest.raises(UnreadableImage, match="not an image in one of the formats JPEG, PNG"):
+    with pytest.raises(UnreadableImage, match="not an image: JPEG, PNG, WEBP"):
         decode_image(content)
 
 

@@ -174,6 +174,19 @@ def test_unreadable_images_are_named_or_left_out(tmp_path, config, monkeypatch, 
     assert len(batches(data, 0, 6)) == 6
 
 
+def test_images_of_too_many_pixels_count_as_unreadable(tmp_path, config):
+    write_images(tmp_path / "trainA", 3)
+    write_images(tmp_path / "trainB", 3, size=(40, 30))
+    write_images(tmp_path / "testA", 1, size=(400, 300))
+    config = dataclasses.replace(config, dataset=str(tmp_path), batch_size=1, max_pixels=1500)
+    with pytest.raises(UserError, match=r"trainA/000\.png \(40x40 are 1,600 pixels, more than"):
+        load_dataset(config)
+    data = load_dataset(dataclasses.replace(config, max_pixels=1600))
+    assert len(data.train_x) == 3
+    with pytest.raises(UserError, match=r"testA/000\.png \(400x300 are 120,000 pixels, more than"):
+        data.test_images(1)
+
+
 def test_a_batch_larger_than_the_data_is_named(config):
     with pytest.raises(UserError, match=r"--batch-size 8 is larger .* trainA has 5 .*trainB 7"):
         load_dataset(dataclasses.replace(config, batch_size=8))

@@ -40,7 +40,7 @@ def bad(tmp_path):
         ("--dataset ./missing.zip", "there is no folder or .zip ./missing.zip"),
         ("--dataset {bad}/half", "{bad}/half has no trainB"),
         ("--dataset {bad}/empty", "trainB of {bad}/empty holds no image"),
-        ("--dataset {bad}/text", "trainA/000.jpg (not an image)"),
+        ("--dataset {bad}/text", "trainA/000.jpg (not an image: "),
         ("--dataset {bad}/evil.zip", "leads out of it: ../../trainA/0.png"),
         ("--dataset {bad}/no.zip", "is not a .zip file"),
         ("--dataset cycle_gan/horse3zebra", "cycle_gan/horse2zebra, cycle_gan/monet2photo"),

@@ -202,6 +202,20 @@ def test_a_saved_model_and_label_maps(unchanging, tmp_path, command):
     assert score["true"]["pixel_accuracy"] == 0.75
 
 
+def test_unreadable_images_are_left_out_of_sets_of_one_size(unchanging, tmp_path, command):
+    for name in ("in", "target"):
+        write_images(tmp_path / name, 2)
+        write_images(tmp_path / name / "large", 1, size=(60, 40))
+        (tmp_path / name / "broken.png").write_text("no picture")
+    options = ("--model", unchanging, "--input", tmp_path / "in", "--target", tmp_path / "target")
+    options += ("--output", tmp_path / "out", "--max-pixels", 1600)
+    code, errors = command(evaluate.main, *options)
+    assert code == 2 and "broken.png cannot be read (not an image: " in errors
+    code, errors = command(evaluate.main, *options, "--skip-unreadable")
+    assert code == 0, errors
+    assert len(list((tmp_path / "out" / "x_to_y").glob("*.png"))) == 2
+
+
 def test_infinite_is_not_a_number(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, [3, 16, 16, 3], np.uint8)
     same = Translations(["a", "b", "c"], images, images, images, np.arange(3), images)
@@ -281,7 +295,7 @@ def test_pairs():
         ("--run {run} --output {data}", "{data} exists and is no evaluation"),
         ("--run {run} --segmenter {model}", "--segmenter needs --labels"),
         ("--run {run} --labels y --palette missing", "cannot read the palette missing"),
-        ("--run {run} --dataset {bad} --output {bad}/out", "testA/001.png (not an image)"),
+        ("--run {run} --dataset {bad} --output {bad}/out", "testA/001.png (not an image: "),
         (
             "--model {model} --input {bad}/testA --target {data}/testB",
             "testA/001.png cannot be read",

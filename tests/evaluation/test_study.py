@@ -596,7 +596,7 @@ def test_the_bootstrap_of_participants_is_scipys():
         ("--real empty --fake model", "--real: empty holds no image"),
         ("--real photos --fake model --fake ./model", "two folders are called model"),
         ("--real photos --fake model --fake a=large", "which would tell which one is real"),
-        ("--real photos --fake broken", "broken/0.png cannot be read (not an image)"),
+        ("--real photos --fake broken", "broken/0.png cannot be read (not an image: "),
         ("--real photos --fake broken --skip-unreadable", "no image can be read"),
         ("--real photos --fake model --trials 0", "--trials is 0; it must be at least 1"),
         ("--real photos --fake model --seconds 0", "--seconds is 0.0; it must be above 0"),

@@ -210,6 +210,7 @@ def write_bad(folder):
         ("--video whole.mp4 --output song.mp4", "song.mp4 exists; choose another --output"),
         ("--video whole.mp4 --output out.mp4 --batch-size 0", "--batch-size is 0"),
         ("--video whole.mp4 --output out.mp4 --skip-unreadable", "--skip-unreadable is for"),
+        ("--video whole.mp4 --output out.mp4 --max-pixels 99", "--max-pixels is for --input"),
         ("--video whole.mp4 --input picture.png --output out.mp4", "give either --input"),
         ("--output out.mp4", "give either --input"),
         ("--input picture.png --output out --batch-size 2", "--batch-size is for --video"),

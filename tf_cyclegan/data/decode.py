@@ -22,6 +22,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
+from ..settings import MAX_PIXELS
 from .metadata import without_metadata
 
 RESAMPLING = {
@@ -34,9 +35,6 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".ti
 
 # Pixels in files, which Pillow decodes by itself. It knows others that start a program (EPS does).
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-# Those of a 64-megapixel sensor; a WebP, the worst, takes 1 GiB of memory while it is decoded.
-MAX_PIXELS = 65_000_000
-
 STRIP_PIXELS = 2**20  # of a picture that are converted at a time, by the way of larger types
 _ORIENTATION = ExifTags.Base.Orientation
 _UPRIGHT = {
@@ -146,7 +144,7 @@ def _open(encoded: bytes) -> Image.Image:
             raise UnreadableImage(accepted)
         if accepted:
             return open_(io.BytesIO(encoded), "")
-    raise UnreadableImage(f"not an image in one of the formats {', '.join(FORMATS)}")
+    raise UnreadableImage(f"not an image: {', '.join(FORMATS)} are read")
 
 
 def _leave_out_all_exif_but_the_orientation(image: Image.Image) -> None:

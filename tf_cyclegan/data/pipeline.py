@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from ..errors import UserError
 from ..progress import progress
-from ..settings import Config
+from ..settings import MAX_PIXELS, Config
 from .decode import UnreadableImage, decode_image, decode_resized
 from .sources import Domain, open_source
 
@@ -53,6 +53,7 @@ class ScaledImages:
         shape: Height and width to scale to.
         method: Interpolation, see `decode.RESAMPLING`.
         skip_unreadable: Leave out images that cannot be read.
+        max_pixels: Of an image; what has more cannot be read.
 
     Raises:
         UserError: Images cannot be read (the first is named) and are not to be skipped.
@@ -62,9 +63,17 @@ class ScaledImages:
         skipped: Names of those that cannot.
     """
 
-    def __init__(self, domain: Domain, shape: tuple[int, int], method: str, skip_unreadable=False):
+    def __init__(
+        self,
+        domain: Domain,
+        shape: tuple[int, int],
+        method: str,
+        skip_unreadable: bool = False,
+        max_pixels: int = MAX_PIXELS,
+    ):
         self._domain = domain
-        self._decode = partial(decode_resized, shape=shape, method=method)
+        self._max_pixels = max_pixels
+        self._decode = partial(decode_resized, shape=shape, method=method, max_pixels=max_pixels)
         self._cache = None
         fits = len(domain) * shape[0] * shape[1] * 3 <= CACHE_BYTES
         if fits:
@@ -91,7 +100,7 @@ class ScaledImages:
             try:
                 encoded = self._domain.read(index)
                 if self._cache is None:
-                    decode_image(encoded)
+                    decode_image(encoded, self._max_pixels)
                 else:
                     self._cache[index] = self._decode(encoded)
             except UnreadableImage as error:
@@ -197,7 +206,11 @@ class UnpairedImages:
             picked = Domain([domain.names[i] for i in picks], lambda i: domain.read(picks[i]))
             config = self.config
             images = ScaledImages(
-                picked, config.image_shape, config.resize_method, config.skip_unreadable
+                picked,
+                config.image_shape,
+                config.resize_method,
+                config.skip_unreadable,
+                config.max_pixels,
             )
             return normalise(np.stack([images[i] for i in range(len(images))])).numpy()
 
@@ -213,7 +226,11 @@ def load_dataset(config: Config) -> UnpairedImages:
     domains = open_source(config.dataset, config.data_dir)
     train_x, train_y = (
         ScaledImages(
-            domains[split], config.load_shape, config.resize_method, config.skip_unreadable
+            domains[split],
+            config.load_shape,
+            config.resize_method,
+            config.skip_unreadable,
+            config.max_pixels,
         )
         for split in ("trainA", "trainB")
     )

@@ -31,6 +31,7 @@ def run_study(
     port: int,
     open_browser: bool,
     skip_unreadable: bool,
+    max_pixels: int,
 ) -> None:
     """Serve a study until Ctrl-C.
 
@@ -46,6 +47,7 @@ def run_study(
         port: Of the page on 127.0.0.1; 0 is any that is free.
         open_browser: Open the page in the browser.
         skip_unreadable: Leave out images that cannot be read.
+        max_pixels: Of an image; what has more cannot be read.
 
     Raises:
         UserError: The folders, the port or the settings do not allow it.
@@ -61,7 +63,7 @@ def run_study(
         images[name] = open_image_folder(folder)
         if not len(images[name]):
             raise UserError(f"{option}: {folder} holds no image")
-    sizes = _sizes(images, skip_unreadable)
+    sizes = _sizes(images, skip_unreadable, max_pixels)
     shape = _shape(image_size, sizes)
     readers = {
         name: {
@@ -74,7 +76,7 @@ def run_study(
 
     def read_image(model: str | None, name: str) -> Image.Image:
         domain, index = readers[model][name]
-        image = decode_image(domain.read(index))
+        image = decode_image(domain.read(index), max_pixels)
         size = (shape[1], shape[0])
         return image if image.size == size else image.resize(size, RESAMPLING["bicubic"])
 
@@ -100,14 +102,16 @@ def run_study(
                 log("")
 
 
-def _sizes(images: dict[str | None, Domain], skip_unreadable: bool) -> dict[str, tuple[int, int]]:
+def _sizes(
+    images: dict[str | None, Domain], skip_unreadable: bool, max_pixels: int
+) -> dict[str, tuple[int, int]]:
     """Width and height of every image that can be read, by path."""
     places = [(domain, i) for domain in images.values() for i in range(len(domain))]
 
     def size(place):
         domain, index = place
         try:
-            return decode_image(domain.read(index)).size
+            return decode_image(domain.read(index), max_pixels).size
         except UnreadableImage as error:
             if skip_unreadable:
                 return None

@@ -16,6 +16,7 @@ from ..data.sources import SPLITS, Domain
 from ..errors import UserError
 from ..pictures import to_uint8
 from ..progress import progress
+from ..settings import MAX_PIXELS
 from ..translation.translator import restore_generator
 
 Pairs = Literal["names", "order", "none"]
@@ -64,31 +65,43 @@ class Translations:
 
 
 def read_images(
-    domain: Domain, shape: tuple[int, int], method: str, skip_unreadable: bool = False
+    domain: Domain,
+    shape: tuple[int, int],
+    method: str,
+    skip_unreadable: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> ImageSet:
     """Read all images of a domain, scaled to one size.
 
     Raises:
         UserError: Images cannot be read (the first is named) and are not to be skipped.
     """
-    scaled = ScaledImages(domain, shape, method, skip_unreadable)
+    scaled = ScaledImages(domain, shape, method, skip_unreadable, max_pixels)
     return ImageSet(short_names(scaled.names), np.stack([scaled[i] for i in range(len(scaled))]))
 
 
-def common_shape(domains: Sequence[Domain]) -> tuple[int, int]:
+def common_shape(
+    domains: Sequence[Domain], skip_unreadable: bool = False, max_pixels: int = MAX_PIXELS
+) -> tuple[int, int]:
     """The height and width that all images have.
 
     Raises:
-        UserError: They differ, or an image cannot be read.
+        UserError: They differ, an image cannot be read and is not to be skipped, or none can.
     """
     places = [(domain, i) for domain in domains for i in range(len(domain))]
     sizes = {}
     for domain, i in progress(places, len(places), "looking at sizes"):
         try:
-            size = decode_image(domain.read(i)).size
+            size = decode_image(domain.read(i), max_pixels).size
         except UnreadableImage as error:
-            raise UserError(f"{domain.names[i]} cannot be read ({error}); remove it") from error
+            if skip_unreadable:
+                continue
+            raise UserError(
+                f"{domain.names[i]} cannot be read ({error}); remove it, or pass --skip-unreadable"
+            ) from error
         sizes.setdefault(size, domain.names[i])
+    if not sizes:
+        raise UserError(f"no image can be read, the first is {domains[0].names[0]}")
     if len(sizes) > 1:
         (one, first), (other, second), *_ = sizes.items()
         raise UserError(

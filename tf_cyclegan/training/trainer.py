@@ -29,6 +29,7 @@ from .devices import Devices
 # not one bit of them, or for the last two no more than their rounding.
 FREE_SETTINGS = {
     "data_dir",
+    "max_pixels",
     "run_dir",
     "checkpoint_every",
     "keep_checkpoints",
