@@ -22,6 +22,7 @@ from tf_cyclegan.evaluation.distribution import sliced_wasserstein
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.pictures import image_grid, png_bytes
 from tf_cyclegan.settings import PRESETS, Config
+from tf_cyclegan.training.run import Run
 from tf_cyclegan.training.trainer import xla_pays
 from tf_cyclegan.translation.translator import Translator, restore_generator
 
@@ -105,9 +106,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     row("not translated", "-", "-", [judge(x, y), judge(y, x)])
     if args.run:
-        multiple = Config.from_json(args.run / "config.json").size_multiple
+        multiple = Run(args.run).read_settings().size_multiple
         generator_g, generator_f = (
-            restore_generator(args.run, direction)[0] for direction in ("x_to_y", "y_to_x")
+            restore_generator(Run(args.run), direction)[0] for direction in ("x_to_y", "y_to_x")
         )
         scores = [
             judge(translate_all(generator_g, multiple, x), y),

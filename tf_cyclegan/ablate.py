@@ -1,7 +1,6 @@
 """What each term of the objective is worth: `python -m tf_cyclegan.ablate --dataset emoji`."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from .errors import UserError
 from .files import check_writable, write_file
 from .progress import log
 from .settings import MAX_PIXELS, PRESETS, Config
+from .training.run import Run
 
 # The paper's variants, section 5.1.4, and its identity loss, section 5.2. None but the last has that.
 VARIANTS = {
@@ -61,7 +61,7 @@ def ablate(base: Config, variants: list[str], folder: Path) -> str:
 
     Raises:
         UserError: The data, a folder or the settings do not allow it.
-        Interrupted: Ctrl-C or SIGTERM came; the same call goes on.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP came; the same call goes on.
     """
     import keras
 
@@ -77,22 +77,17 @@ def ablate(base: Config, variants: list[str], folder: Path) -> str:
             train.train(config)
             evaluate.evaluate(evaluate.Options(run=run))
             keras.utils.clear_session()
-        results[name] = json.loads((run / "evaluation" / "metrics.json").read_text())
+        results[name] = Run(run).read_evaluation()
     return table(results)
 
 
 def is_done(config: Config) -> bool:
     """Whether a run with just these settings was trained to its end and judged there."""
-    from .translation.translator import newest_checkpoint
-
-    run = config.run_folder
-    evaluation = run / "evaluation" / "metrics.json"
-    exported = run / "saved_model" / "y_to_x" / "saved_model.pb"  # the last thing training writes
-    if not (evaluation.is_file() and exported.is_file()):
+    run = Run(config.run_folder)
+    evaluation = run.read_evaluation()
+    if evaluation is None or not run.is_exported:
         return False
-    step = json.loads(evaluation.read_text())["step"]
-    is_newest = newest_checkpoint(run).endswith(f"-{step}")
-    return is_newest and Config.from_json(run / "config.json") == config
+    return evaluation["step"] == run.trained().step and run.read_settings() == config
 
 
 def table(results: Mapping[str, Mapping]) -> str:
@@ -146,10 +141,8 @@ def main(arguments: list[str] | None = None) -> None:
     folder = options.output or default.with_name(f"{default.name}_ablation")
     check_writable(folder / "table.md")
     import_tensorflow()
-    from .training.devices import keep_operations_to_a_core
     from .training.trainer import Interrupted
 
-    keep_operations_to_a_core()
     try:
         text = ablate(base, list(options.variants), folder)
     except Interrupted as interruption:

@@ -2,9 +2,12 @@
 
 import os
 import re
+import signal
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from .errors import UserError
@@ -23,16 +26,44 @@ def parse(options: type[Options], arguments: list[str] | None, name: str) -> Opt
 def run_command(main: Callable[[], None]) -> None:
     """Run a command; end with code 2 and one sentence for what the user can mend.
 
-    A bug keeps its traceback. After Ctrl-C or SIGTERM the code is 128 and the signal's number.
+    A bug keeps its traceback. After Ctrl-C, SIGTERM or SIGHUP (its terminal was closed) the code is
+    128 and the signal's number, and what the command had begun is cleaned up.
     """
     try:
-        main()
+        with _ended_by_signals():
+            main()
     except UserError as error:
         log(f"error: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
         log("interrupted")
         sys.exit(130)
+
+
+def ending_signals() -> list[int]:
+    """The signals that ask a process to end, without those it was told to ignore, as nohup does."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last is not on Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as an exception does, by way of every `finally`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number, _frame):
+        sys.exit(128 + number)
+
+    numbers = [number for number in ending_signals() if number != signal.SIGINT]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def import_tensorflow() -> None:

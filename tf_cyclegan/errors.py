@@ -25,6 +25,7 @@ class CannotWrite(UserError):
             f"cannot write {path}: {reason}; make room or choose another place, and run the "
             "command again"
         )
+        self.reason = reason
 
 
 class NotMeasurable(UserError):

@@ -11,6 +11,7 @@ from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
 from .progress import log
 from .settings import MAX_PIXELS, Config, parse_size
+from .training.run import Run
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def evaluate(options: Options) -> Path:
     from .evaluation.write import check_output, write_evaluation
 
     _check(options)
-    output = options.output or (options.run or Path()) / "evaluation"
+    output = options.output or (Run(options.run).evaluation if options.run else Path("evaluation"))
     check_output(output)
     metrics = distribution_metrics(options)
     palette = read_palette(options.palette)
@@ -124,21 +125,20 @@ def _check(options: Options):
 def _run(options: Options):
     """Translate with a run: its directions, what metrics.json says about it, its label maps."""
     from .evaluation.translations import translate_run
-    from .translation.translator import newest_checkpoint
 
-    checkpoint = newest_checkpoint(options.run)
-    config = Config.from_json(options.run / "config.json")
+    run = Run(options.run)
+    checkpoint, config = run.trained(), run.read_settings()
     x, y, maps, splits = _read_run(options, config)
     names = ["x_to_y", "y_to_x"] if options.direction == "both" else [options.direction]
     about = {
         "run": str(options.run),
-        "step": int(checkpoint.rsplit("-", 1)[1]),
+        "step": checkpoint.step,
         "dataset": options.dataset or config.dataset,
         "splits": splits,
         "image_size": list(config.image_shape),
         "resize_method": config.resize_method,
     }
-    return translate_run(options.run, x, y, names, options.pairs), about, maps
+    return translate_run(run, checkpoint, x, y, names, options.pairs), about, maps
 
 
 def _read_run(options: Options, config: Config):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
+from .training.run import Run
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     import_tensorflow()
     from .translation.translator import export_run
 
-    output = options.output or options.run / options.format
+    output = options.output or Run(options.run).exports(options.format)
     for path in export_run(options.run, output, options.format, options.float16):
         print(path)
 

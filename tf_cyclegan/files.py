@@ -87,12 +87,12 @@ def writing(path: Path, new: bool = False) -> Iterator[Path]:
         UserError: It should be new, and something else has written it in the meantime.
     """
     named, path = path, place_of(path)
-    beside, old = _beside(path, "part"), _beside(path, "old")
+    beside, old = beside_of(path), beside_of(path, "old")
     with disk_errors(named):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _clean_once(path.parent)
-            _remove(beside)
+            remove(beside)
             yield beside
             flush(beside)
             if new:
@@ -102,12 +102,12 @@ def writing(path: Path, new: bool = False) -> Iterator[Path]:
             elif not _exchange(beside, path):
                 path.rename(old)
                 beside.rename(path)
-            _flush_one(path.parent)
+            flush_names(path.parent)
         finally:
             if old.exists() and not path.exists():
                 old.rename(path)
-            _remove(beside)
-            _remove(old)
+            remove(beside)
+            remove(old)
 
 
 def _rename_to_new(beside: Path, path: Path, named: Path) -> None:
@@ -157,7 +157,7 @@ def flush(path: Path) -> None:
         for entry in path.iterdir():
             if not entry.is_symlink():
                 flush(entry)
-    _flush_one(path)
+    flush_names(path)
 
 
 def clean(folder: Path, all_ours: bool = False) -> None:
@@ -181,7 +181,7 @@ def clean(folder: Path, all_ours: bool = False) -> None:
                 if kind == "old" and not (folder / name).exists():
                     entry.rename(folder / name)
                 else:
-                    _remove(entry)
+                    remove(entry)
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -268,7 +268,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise CannotWrite(path, error.strerror or str(error)) from error
 
 
-def _beside(path: Path, kind: str) -> Path:
+def beside_of(path: Path, kind: str = "part") -> Path:
+    """Where to write what shall be `path`; `clean` removes it where this process was killed."""
     return path.with_name(f".{path.name}.{os.getpid()}-{_machine()}.{kind}")
 
 
@@ -296,7 +297,8 @@ def _is_gone(entry: Path, process: int, machine: str | None) -> bool:
 _clean_once = functools.cache(clean)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -319,7 +321,8 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(other))
 
 
-def _flush_one(path: Path) -> None:
+def flush_names(path: Path) -> None:
+    """Return when a file itself, or which names a folder has, is on the disk."""
     is_folder = path.is_dir()
     if is_folder and os.name == "nt":  # has no such call for folders
         return

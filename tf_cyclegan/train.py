@@ -6,6 +6,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from .commands import import_tensorflow, parse, run_command
 from .data.embedded import EMBEDDED
 from .progress import log
 from .settings import PRESETS, Config
+from .training.run import Run
 
 
 def train(config: Config, on_sample: Callable[[Path], None] | None = None) -> Path:
@@ -28,18 +30,21 @@ def train(config: Config, on_sample: Callable[[Path], None] | None = None) -> Pa
 
     Raises:
         UserError: The data, the folder or the settings do not allow it.
-        Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP came; a checkpoint has been written.
     """
-    from .training.devices import find_devices
+    from .training.devices import find_devices, keep_operations_to_a_core
+    from .training.trainer import check_run_folder
 
+    keep_operations_to_a_core()
     devices = find_devices(config.strategy, config.batch_size)
-    with devices.lost_workers_told():
-        return _train_on(devices, config, on_sample)
+    run = Run(config.run_folder)
+    if devices.is_chief:
+        check_run_folder(run, config)
+    with devices.lost_workers_told(), run.held() if devices.is_chief else nullcontext():
+        return _train_on(devices, config, run, on_sample)
 
 
-def _train_on(devices, config: Config, on_sample) -> Path:
-    import tensorflow as tf
-
+def _train_on(devices, config: Config, run: Run, on_sample) -> Path:
     from .data.pipeline import load_dataset
     from .evaluate import training_evaluator
     from .methods.cyclegan.step import CycleGAN
@@ -47,10 +52,10 @@ def _train_on(devices, config: Config, on_sample) -> Path:
     from .training.trainer import Trainer, check_run_folder, xla_pays
     from .translation.translator import export_run
 
-    folder = config.run_folder
     if devices.is_chief:
         tell = log
-        check_run_folder(folder, config)
+        run.clean()
+        check_run_folder(run, config)  # again, now that no other process begins here
     else:
         log(f"joined {devices.name}; the first of them tells how far they are")
         tell = _tell_nothing
@@ -61,27 +66,26 @@ def _train_on(devices, config: Config, on_sample) -> Path:
     total_steps = config.steps or config.epochs * data.steps_per_epoch
     with devices.scope():
         gan = CycleGAN(config, total_steps, devices.replicas(xla_pays(config)))
-    if not tf.train.latest_checkpoint(str(folder / "checkpoints")):
+    if not run.has_checkpoints:
         load_initial_generators(gan, config)
     evaluate = training_evaluator(config, gan) if config.evaluate_every else None
     trainer = Trainer(gan, data, config, total_steps, evaluate, on_sample, devices)
 
     tell(
-        f"{folder}: {len(data.train_x)} images of X, {len(data.train_y)} of Y, "
+        f"{run}: {len(data.train_x)} images of X, {len(data.train_y)} of Y, "
         f"{total_steps} steps of batch {config.batch_size} on {devices.name}"
     )
     if trainer.step >= total_steps:
         tell(f"the run is complete at step {trainer.step}; choose another --run-dir for a new one")
-    else:
-        if trainer.step:
-            tell(f"continuing at step {trainer.step}")
-        trainer.run()
+    elif trainer.step:
+        tell(f"continuing at step {trainer.step}")
+    trainer.run()
     if devices.is_chief:
         log("exporting the translators")
-        for path in export_run(folder, folder / "saved_model"):
+        for path in export_run(run.folder, run.exports()):
             log(f"wrote {path}")
     devices.all_workers(0)  # TensorFlow takes a worker that has ended before the others for lost
-    return folder
+    return run.folder
 
 
 def _tell_nothing(_message: str) -> None:
@@ -101,9 +105,9 @@ def parse_config(arguments: list[str] | None = None) -> Config:
     known, _ = first.parse_known_args(arguments)
     given = {"dataset": known.dataset, "run_dir": known.run_dir}
     given = {name: value for name, value in given.items() if value is not None}
-    stored = Config(**given).run_folder / "config.json"
-    if known.preset is None and stored.is_file():
-        base = Config.from_json(stored)
+    stored = Run(Config(**given).run_folder)
+    if known.preset is None and stored.has_settings:
+        base = stored.read_settings()
     else:
         is_embedded = given.get("dataset", "emoji") in EMBEDDED
         base = PRESETS[known.preset or ("demo" if is_embedded else "tutorial")]
@@ -148,10 +152,8 @@ def main(arguments: list[str] | None = None) -> None:
     """The command: `python -m tf_cyclegan.train`."""
     config = parse_config(arguments)
     import_tensorflow()
-    from .training.devices import keep_operations_to_a_core
     from .training.trainer import Interrupted
 
-    keep_operations_to_a_core()
     try:
         train(config)
     except Interrupted as interruption:

@@ -11,7 +11,7 @@ from conftest import TINY_SETTINGS
 import tf_cyclegan as cg
 from tf_cyclegan import evaluate
 from tf_cyclegan.settings import Config
-from tf_cyclegan.training.trainer import read_log
+from tf_cyclegan.training.run import Log, Run
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def run_folder(config):
 
 
 def test_the_numbers_are_those_of_evaluate(config, run_folder, tmp_path):
-    lines = read_log(run_folder / "evaluations.jsonl")
+    lines = Run(run_folder).evaluations.lines()
     assert [line["step"] for line in lines] == [2, 4]
 
     # The run as it was at step 2, and at its end.
@@ -63,6 +63,6 @@ def test_measuring_changes_no_bit_and_resuming_repeats_no_line(config, run_folde
     before = path.read_text()
     path.write_text(before + '{"step": 8, "x_to_y/paired/l1": 0.5}\n{"step": 9, "x_')
     cg.train(dataclasses.replace(config, steps=7, evaluate_every=3))
-    lines = read_log(path)
+    lines = Log(path).lines()
     assert [line["step"] for line in lines] == [2, 4, 6, 7]
     assert path.read_text().startswith(before)

@@ -22,7 +22,7 @@ from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.settings import Config
 from tf_cyclegan.training.devices import TPU_VARIABLES, check_tf_config, find_devices
-from tf_cyclegan.training.trainer import read_metrics
+from tf_cyclegan.training.run import Run
 
 TESTS = Path(__file__).parent
 TIMEOUT = 900  # seconds for a process, most of them TensorFlow's start on a busy machine
@@ -151,7 +151,7 @@ def test_however_it_is_divided_a_run_trains_the_same_networks(runs, name):
     print(name, weights, moments)
     assert weights < 1e-10
     assert moments < 1e-9
-    lines, others = (read_metrics(Path(runs[n].run_dir)) for n in ("one", name))
+    lines, others = (Run(runs[n].run_dir).metrics.lines() for n in ("one", name))
     assert len(lines) == len(others) == STEPS
     for line, other in zip(lines, others, strict=True):
         np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-10)
@@ -197,9 +197,9 @@ def test_when_a_worker_dies_the_other_says_so_and_the_run_goes_on(runs):
     kept = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(checkpoints)))
     step = int(kept.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE"))
     assert step >= STEPS + 4
-    logged = [line for line in read_metrics(config.run_folder) if line["step"] <= step]
+    logged = [line for line in Run(config.run_folder).metrics.lines() if line["step"] <= step]
     finish([start([dataclasses.replace(config, strategy="one", steps=step + 1)])])
-    *before, last = read_metrics(config.run_folder)
+    *before, last = Run(config.run_folder).metrics.lines()
     assert before == logged and last["step"] == step + 1
 
 
@@ -212,14 +212,14 @@ def test_workers_end_together_when_one_is_told_to(base):
     processes[1].send_signal(signal.SIGTERM)
     errors, codes = ends_of(processes)
     assert codes == [128 + signal.SIGTERM] * 2, errors
-    lines = read_metrics(Path(config.run_dir))
+    lines = Run(config.run_dir).metrics.lines()
     last = lines[-1]["step"]
     assert tf.train.latest_checkpoint(f"{config.run_dir}/checkpoints").endswith(f"ckpt-{last}")
 
     # In single precision the losses are those of one device, to rounding.
     alone = variant(base, "alone", strategy="one", steps=min(last, 10))
     cg.train(alone)
-    for line, other in zip(read_metrics(Path(alone.run_dir)), lines, strict=False):
+    for line, other in zip(Run(alone.run_dir).metrics.lines(), lines, strict=False):
         np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-3)
 
 

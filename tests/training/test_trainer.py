@@ -20,7 +20,8 @@ from tf_cyclegan import train
 from tf_cyclegan.data.pipeline import load_dataset
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
-from tf_cyclegan.training.trainer import Interrupted, Trainer, read_metrics
+from tf_cyclegan.training.run import Run
+from tf_cyclegan.training.trainer import Interrupted, Trainer
 
 
 def command_line(config):
@@ -40,7 +41,7 @@ def test_a_run_leaves_behind_what_it_should(tiny_config):
     shown = []
     folder = cg.train(config, on_sample=lambda path: shown.append((path.name, path.stat().st_size)))
     assert folder == config.run_folder
-    assert [line["step"] for line in read_metrics(folder)] == [1, 2, 4, 6]
+    assert [line["step"] for line in Run(folder).metrics.lines()] == [1, 2, 4, 6]
     assert cg.Config.from_json(folder / "config.json") == config
     samples = sorted(path.name for path in (folder / "samples").iterdir())
     assert samples == ["step_000004.png", "step_000006.png"]
@@ -184,7 +185,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(tiny_config):
     data = load_dataset(tiny_config)
     trainer = Trainer(CycleGAN(tiny_config, 6), data, tiny_config, 6)
     trainer._save_checkpoint(0)
-    kept = trainer._manager.latest_checkpoint
+    kept = trainer._saved.prefix
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_cyclegan import Config, CycleGAN, UserError
 from tf_cyclegan.export import main
 from tf_cyclegan.models import resnet_generator, unet_generator
+from tf_cyclegan.training.run import Run
 from tf_cyclegan.translation import formats, translator
 
 SHAPES = [(1, 32, 32, 3), (2, 24, 40, 3)]
@@ -156,7 +157,7 @@ def test_both_directions_are_written_under_the_name_of_the_format(run_folder, ca
 
     image = np.random.default_rng(1).uniform(-1, 1, SHAPES[0]).astype("float32")
     for path, direction in zip(written, translator.DIRECTIONS, strict=True):
-        generator, _ = translator.restore_generator(run_folder, direction)
+        generator, _ = translator.restore_generator(Run(run_folder), direction)
         (output,) = run_litert(path)([image])
         expected = output_of(generator, image)
         np.testing.assert_allclose(output, expected, rtol=0, atol=1e-4)
@@ -165,7 +166,7 @@ def test_both_directions_are_written_under_the_name_of_the_format(run_folder, ca
 def test_output_and_keras_format(run_folder, tmp_path):
     main(["--run", str(run_folder), "--format", "keras", "--output", str(tmp_path / "models")])
     loaded = keras.saving.load_model(tmp_path / "models" / "y_to_x.keras")
-    generator, _ = translator.restore_generator(run_folder, "y_to_x")
+    generator, _ = translator.restore_generator(Run(run_folder), "y_to_x")
     image = np.ones(SHAPES[0], "float32")
     np.testing.assert_array_equal(loaded(image), generator(image))
 

@@ -61,6 +61,7 @@ class ScaledImages:
     Attributes:
         names: Of the images that can be read.
         skipped: Names of those that cannot.
+        lost: Name of one that could be read at first and then could not, and why; or None.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class ScaledImages:
                 "mend or remove it, or pass --skip-unreadable"
             )
         self.skipped = list(problems)
+        self.lost: str | None = None
         self._indices = [i for i, name in enumerate(domain.names) if name not in problems]
         self.names: Sequence[str] = [domain.names[i] for i in self._indices]
         self.shape = (*shape, 3)
@@ -120,7 +122,11 @@ class ScaledImages:
         index = self._indices[position]
         if self._cache is not None:
             return self._cache[index]
-        return self._decode(self._domain.read(index))
+        try:
+            return self._decode(self._domain.read(index))
+        except UnreadableImage as error:
+            self.lost = f"{self.names[position]} ({error})"
+            raise
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,10 @@ class UnpairedImages:
     def steps_per_epoch(self) -> int:
         """Batches until the larger domain has been shown once; a smaller rest is left out."""
         return max(len(self.train_x), len(self.train_y)) // self.config.batch_size
+
+    def lost(self) -> str | None:
+        """A training image that could be read at first and then could not, and why; or None."""
+        return self.train_x.lost or self.train_y.lost
 
     def train_batches(
         self, start_step: int, total_steps: int, share=0, shares=1, parts=1

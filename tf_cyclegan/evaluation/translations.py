@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,8 @@ from ..errors import UserError
 from ..pictures import to_uint8
 from ..progress import progress
 from ..settings import MAX_PIXELS
+from ..training.checkpoints import Checkpoint
+from ..training.run import Run
 from ..translation.translator import restore_generator
 
 Pairs = Literal["names", "order", "none"]
@@ -162,14 +164,21 @@ def find_pairs(names: Sequence[str], others: Sequence[str], by: Pairs) -> np.nda
 
 
 def translate_run(
-    folder: Path, x: ImageSet, y: ImageSet, directions: Sequence[str], pairs: Pairs
+    run: Run,
+    checkpoint: Checkpoint,
+    x: ImageSet,
+    y: ImageSet,
+    directions: Sequence[str],
+    pairs: Pairs,
 ) -> dict[str, Translations]:
-    """Translate both test sets with the newest checkpoint of a run, and back.
+    """Translate both test sets with a checkpoint of a run, and back.
 
     Raises:
-        UserError: The folder holds no run, or none with a checkpoint.
+        UserError: The settings of the run are not those of the checkpoint.
     """
-    generator_g, generator_f = (restore_generator(folder, d)[0] for d in ("x_to_y", "y_to_x"))
+    generator_g, generator_f = (
+        restore_generator(run, direction, checkpoint)[0] for direction in ("x_to_y", "y_to_x")
+    )
     return translate_both(cycles(generator_g, generator_f), x, y, directions, pairs)
 
 

@@ -10,7 +10,7 @@ from ..errors import UserError
 from ..files import check_writable, writing
 from ..pictures import png_bytes
 from ..progress import progress
-from ..training.trainer import read_metrics
+from ..training.run import Run
 from .page import evaluation_page
 from .translations import Translations
 
@@ -47,7 +47,7 @@ def write_evaluation(
     Raises:
         UserError: The disk is full or read-only.
     """
-    losses = read_metrics(run) if run else []
+    losses = Run(run).metrics.lines() if run else []
     page = evaluation_page(about, results, directions, losses)
     content = json.dumps(dict(about) | {"directions": results}, indent=2, allow_nan=False)
     pictures = []

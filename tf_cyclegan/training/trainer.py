@@ -3,27 +3,28 @@
 import dataclasses
 import json
 import math
-import re
-import shutil
 import signal
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from ..commands import ending_signals
 from ..data.pipeline import UnpairedImages
-from ..errors import UserError
-from ..files import disk_errors, write_file
+from ..errors import CannotWrite, UserError
+from ..files import write_file
 from ..pictures import image_grid, loss_curves, png_bytes, to_uint8
 from ..progress import ProgressLine, log
 from ..settings import Config
+from .checkpoints import Checkpoint, tensorflow_disk_errors
 from .devices import Devices
+from .run import Run
 
 # Settings that change where or how often a run is looked at, or on what it runs, but not its weights:
 # not one bit of them, or for the last two no more than their rounding.
@@ -56,11 +57,15 @@ class Method(Protocol):
 
 
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM ended the run after a checkpoint of `step`."""
+    """Ctrl-C, SIGTERM or SIGHUP ended the run after a checkpoint of `step`."""
 
     def __init__(self, number: int, step: int):
         super().__init__(f"signal {number} at step {step}")
         self.signal, self.step = number, step
+
+
+class DataLost(UserError):
+    """Images that were there when the run began cannot be read any more."""
 
 
 class Trainer:
@@ -91,22 +96,20 @@ class Trainer:
     ):
         self.method, self.data, self.config, self.total_steps = method, data, config, total_steps
         self._on_sample, self.devices = on_sample, devices or Devices()
-        self.folder = config.run_folder
-        self._metrics_path = self.folder / "metrics.jsonl"
-        self._evaluate, self._evaluations_path = evaluate, self.folder / "evaluations.jsonl"
-        self._manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(**method.checkpoint_items),
-            str(self.folder / "checkpoints"),
-            max_to_keep=config.keep_checkpoints,
-            step_counter=method.step,
-        )
-        if self._manager.latest_checkpoint:
-            self._resume()
+        self.run_files = Run(config.run_folder)
+        self._evaluate = evaluate
+        self._checkpoint = tf.train.Checkpoint(**method.checkpoint_items)
+        self._saved = self.run_files.newest_checkpoint()
+        if self._saved:
+            self._resume(self._saved)
         else:
             self._begin()
         # Losses not looked at yet: those of one call, after the number of the step before it.
         self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
         self._losses: dict[str, float] = {}  # the newest looked at
+        self._step_of_losses = self.step  # up to which they are pending or looked at
+        self._log_is_whole = True  # up to the last look
+        self._untold: list[dict] = []  # lines of the log that TensorBoard has not got yet
         self._train_step = self.devices.function(method.train_step, xla_pays(config))
         self._train_steps = tf.function(self._several_steps, autograph=False)
         self._translate = self.devices.function(method.translate, jit=False)
@@ -117,77 +120,138 @@ class Trainer:
         return int(self.method.step.numpy())
 
     def _begin(self):
+        self._check_nothing_is_lost()
         if not self.devices.is_chief:
             return
-        write_file(self.folder / "config.json", self.config.to_json())
-        write_file(self.folder / "data.json", json.dumps(self._data_facts(), indent=2) + "\n")
-        write_file(self._metrics_path, "")
-        self._evaluations_path.unlink(missing_ok=True)
+        run = self.run_files
+        run.write_settings(self.config)
+        run.write_data_facts(self._data_facts())
+        run.metrics.cut_after(0)
+        run.evaluations.cut_after(0)
 
-    def _resume(self):
-        before = json.loads((self.folder / "data.json").read_text())
-        for name, count in self._data_facts().items():
-            if before[name] != count:
+    def _check_nothing_is_lost(self):
+        """See that no checkpoint is missing that the log says there was."""
+        run = self.run_files
+        logged = run.metrics.last_step()
+        if logged and run.has_settings and logged > run.read_settings().checkpoint_every:
+            raise UserError(
+                f"{run} has logged {logged} steps and all its checkpoints are gone: put back a copy "
+                f"of one, or remove {run.metrics.path} to begin anew, or choose another --run-dir"
+            )
+
+    def _resume(self, newest: Checkpoint):
+        run, now = self.run_files, self._data_facts()
+        before = run.read_data_facts()
+        if before is None:
+            log(
+                f"{run.data_path} is gone or damaged, so that nobody can see whether these are the "
+                f"images that the run began with; written anew for those that are here: {now}"
+            )
+        for split in now:
+            if before and before.get(split) != now[split]:
                 raise UserError(
-                    f"{self.folder} was trained with {before[name]} images in {name}, now there are "
-                    f"{count}: restore the data or choose another --run-dir"
+                    f"{run} was trained with {before.get(split)} images in {split}, now there are "
+                    f"{now[split]}: restore the data or choose another --run-dir"
                 )
-        self._manager.restore_or_initialize()
+        newest.restore(self._checkpoint)
         if not self.devices.is_chief:
             return
-        write_file(self.folder / "config.json", self.config.to_json())
+        if before is None:
+            run.write_data_facts(now)
+        run.write_settings(self.config)
         # What was logged after the checkpoint will be logged again.
-        for path in (self._metrics_path, self._evaluations_path):
-            if path.exists():
-                lines = [line for line in read_log(path) if line["step"] <= self.step]
-                write_file(path, "".join(json.dumps(line) + "\n" for line in lines))
+        run.metrics.cut_after(self.step)
+        run.evaluations.cut_after(self.step)
 
     def _data_facts(self) -> dict[str, int]:
         return {"trainA": len(self.data.train_x), "trainB": len(self.data.train_y)}
 
     def run(self) -> None:
-        """Train until the run is complete.
+        """Train until the run is complete, and make what is due at its end and not there yet.
 
         Raises:
-            UserError: A loss is not finite, or the disk is full; the last checkpoint is kept.
-            Interrupted: Ctrl-C or SIGTERM came; a checkpoint has been written.
+            UserError: A loss is not finite, the data are gone, or the disk is full. The last
+                checkpoint is kept; where the disk takes one, it is of the last step.
+            Interrupted: Ctrl-C, SIGTERM or SIGHUP came; a checkpoint has been written.
         """
-        config, first, total = self.config, self.step, self.total_steps
-        samples = self.data.test_images(SAMPLE_ROWS)
-        speed = Speed(config.batch_size)
+        first = self.step
         self._check_workers()
-        batches = self.devices.batches(self.data, first, total)
-        with self._told(first) as line, _signals_caught() as caught:
-            step = first
-            while step < total:
-                before, step = step, self._end_of_call(step)
-                self._pending.append((before, self._do_steps(batches, step - before)))
-                last = step == total
-                due = step // config.log_every > before // config.log_every or last
-                if before == first:
-                    self._look_at_losses()
-                    speed.start(step)
-                if due:
-                    self._look_at_losses()
-                    if line:
-                        epoch = -(-step // self.data.steps_per_epoch)
-                        text = f"epoch {epoch}, {speed.at(step)}, {_short(self._losses)}"
-                        line.update(step, text)
-                if config.sample_every and (step % config.sample_every == 0 or last):
-                    self._save_samples(step, *samples)
-                if self._evaluate and (step % config.evaluate_every == 0 or last):
-                    self._save_evaluation(step)
-                stop = caught[0] if caught else 0
-                if self.devices.workers > 1:  # they stop at the same step, where any was told to
-                    stop = max(self.devices.all_workers(stop)) if due else 0
-                if step % config.checkpoint_every == 0 or last or stop:
-                    self._save_checkpoint(step)
-                if stop and not last:
-                    self.devices.all_workers(0)  # until the checkpoint is written
-                    raise Interrupted(stop, step)
-        metrics = read_metrics(self.folder)
+        samples_due, evaluation_due = self._cut_off_at(first)
+        if first < self.total_steps or samples_due or evaluation_due:
+            samples = self.data.test_images(SAMPLE_ROWS)
+            with self._told(first) as line, _signals_caught() as caught, self._checkpoint_first():
+                if samples_due:
+                    self._save_samples(first, *samples)
+                if evaluation_due:
+                    self._save_evaluation(first)
+                self._train(first, samples, line, caught)
+        metrics = self.run_files.metrics.lines()
         if metrics and self.devices.is_chief:
-            loss_curves(metrics, self.folder / "losses.png")
+            loss_curves(metrics, self.run_files.losses_picture)
+
+    def _cut_off_at(self, step: int) -> tuple[bool, bool]:
+        """Whether the sample picture and the evaluation of the checkpoint gone on from are missing."""
+        if not step:
+            return False, False
+        evaluated = (line["step"] for line in self.run_files.evaluations.lines())
+        return (
+            self._samples_are_due(step) and not self.run_files.sample(step).exists(),
+            self._evaluation_is_due(step) and step not in evaluated,
+        )
+
+    def _samples_are_due(self, step: int) -> bool:
+        every = self.config.sample_every
+        return bool(every) and (step % every == 0 or step == self.total_steps)
+
+    def _evaluation_is_due(self, step: int) -> bool:
+        every = self.config.evaluate_every
+        return bool(self._evaluate) and (step % every == 0 or step == self.total_steps)
+
+    def _train(self, first: int, samples, line: ProgressLine | None, caught: list[int]):
+        config, total = self.config, self.total_steps
+        speed = Speed(config.batch_size)
+        batches = self.devices.batches(self.data, first, total)
+        step = first
+        while step < total:
+            before, step = step, self._end_of_call(step)
+            self._pending.append((before, self._do_steps(batches, step - before)))
+            self._step_of_losses = step
+            last = step == total
+            due = step // config.log_every > before // config.log_every or last
+            if before == first:
+                self._look_at_losses()
+                speed.start(step)
+            if due:
+                self._look_at_losses()
+                self._tell_tensorboard()
+                if line:
+                    epoch = -(-step // self.data.steps_per_epoch)
+                    line.update(step, f"epoch {epoch}, {speed.at(step)}, {_short(self._losses)}")
+            stop = caught[0] if caught else 0
+            if self.devices.workers > 1:  # they stop at the same step, where any was told to
+                stop = max(self.devices.all_workers(stop)) if due else 0
+            if step % config.checkpoint_every == 0 or last or stop:
+                self._save_checkpoint(step)
+            if stop and not last:
+                self.devices.all_workers(0)  # until the checkpoint is written
+                raise Interrupted(stop, step)
+            # After the checkpoint, so that nothing is lost where they fail; `_cut_off_at` sees it.
+            if self._samples_are_due(step):
+                self._save_samples(step, *samples)
+            if self._evaluation_is_due(step):
+                self._save_evaluation(step)
+
+    @contextmanager
+    def _checkpoint_first(self) -> Iterator[None]:
+        """Where the disk or the data fail, save the steps since the last checkpoint, then say so."""
+        try:
+            yield
+        except (CannotWrite, DataLost):
+            saved = self._saved.step if self._saved else 0
+            if self._log_is_whole and saved < self.step == self._step_of_losses:
+                self._save_checkpoint(self.step)
+                log(f"wrote a checkpoint of step {self.step} first")
+            raise
 
     def _check_workers(self):
         """See that all workers are about to do the same."""
@@ -210,11 +274,20 @@ class Trainer:
         if not self.devices.is_chief:
             yield None
             return
-        log("tracing the training step, so that the first takes a while")
-        writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+        if first < self.total_steps:
+            log("tracing the training step, so that the first takes a while")
+        folder = self.run_files.tensorboard
+        with tensorflow_disk_errors(folder):
+            writer = tf.summary.create_file_writer(str(folder))
         with ProgressLine(self.total_steps, "step", first) as line, writer.as_default():
-            yield line
-        writer.close()
+            try:
+                yield line
+            except BaseException:
+                with suppress(tf.errors.OpError):  # what happened first is what is told
+                    writer.close()
+                raise
+        with tensorflow_disk_errors(folder):
+            writer.close()
 
     def _end_of_call(self, step: int) -> int:
         """The step up to which the next call goes: none goes past one where something is saved."""
@@ -227,9 +300,17 @@ class Trainer:
 
     def _do_steps(self, batches: Iterator, count: int) -> dict[str, tf.Tensor]:
         """Do `count` steps on the next batches: the losses, scalars or `[count]`."""
-        if self.config.steps_per_call == 1:
-            return self._train_step(*next(batches))
-        return self._train_steps(batches, tf.constant(count))
+        try:
+            if self.config.steps_per_call == 1:
+                return self._train_step(*next(batches))
+            return self._train_steps(batches, tf.constant(count))
+        except tf.errors.OpError as error:
+            if lost := self.data.lost():
+                raise DataLost(
+                    f"an image that was there when the run began cannot be read any more: {lost}; "
+                    "put it back, and run the command again"
+                ) from error
+            raise
 
     def _several_steps(self, batches, count):
         # Traced here once more, to know what the loop has to collect.
@@ -263,16 +344,24 @@ class Trainer:
                     if not math.isfinite(value):
                         raise UserError(self._not_finite(name, value, step))
                 if step == 1 or step % self.config.log_every == 0:
-                    lines.append(json.dumps({"step": step} | losses) + "\n")
-                    for name, value in losses.items():
-                        tf.summary.scalar(name, value, step)
+                    lines.append({"step": step} | losses)
         self._pending.clear()
         if self.devices.is_chief:
-            with disk_errors(self._metrics_path), self._metrics_path.open("a") as file:
-                file.writelines(lines)
+            self._log_is_whole = False
+            self.run_files.metrics.add(lines)
+            self._log_is_whole = True
+            self._untold += lines
+
+    def _tell_tensorboard(self):
+        """Give TensorBoard the losses that were logged since the last time."""
+        lines, self._untold = self._untold, []
+        with tensorflow_disk_errors(self.run_files.tensorboard):
+            for line in lines:
+                for name in list(line)[1:]:
+                    tf.summary.scalar(name, line[name], line["step"])
 
     def _not_finite(self, name: str, value: float, step: int) -> str:
-        kept = self._manager.latest_checkpoint
+        kept = self._saved and self._saved.prefix
         return (
             f"the loss {name} is {value} at step {step}, so the run was stopped; "
             + (f"the last good checkpoint is {kept}; " if kept else "there is no checkpoint yet; ")
@@ -292,9 +381,10 @@ class Trainer:
             "G(F(y))": translated["cycled_y"],
         }
         grid = image_grid({heading: to_uint8(images) for heading, images in headings.items()})
-        path = self.folder / "samples" / f"step_{step:06}.png"
+        path = self.run_files.sample(step)
         write_file(path, png_bytes(grid))
-        tf.summary.image("samples", np.asarray(grid)[None], step)
+        with tensorflow_disk_errors(self.run_files.tensorboard):
+            tf.summary.image("samples", np.asarray(grid)[None], step)
         if self._on_sample:
             self._on_sample(path)
 
@@ -302,26 +392,23 @@ class Trainer:
         if not self.devices.is_chief:
             return
         numbers = self._evaluate()
-        for name, value in numbers.items():
-            tf.summary.scalar(f"evaluation/{name}", value, step)
-        with disk_errors(self._evaluations_path), self._evaluations_path.open("a") as file:
-            file.write(json.dumps({"step": step} | dict(numbers)) + "\n")
+        self.run_files.evaluations.add([{"step": step} | dict(numbers)])
+        with tensorflow_disk_errors(self.run_files.tensorboard):
+            for name, value in numbers.items():
+                tf.summary.scalar(f"evaluation/{name}", value, step)
 
     def _save_checkpoint(self, step: int):
         self._look_at_losses()
         # No variable is computed from several replicas when it is read, so saving concerns one only.
         if not self.devices.is_chief:
             return
+        run = self.run_files
         try:
-            self._manager.save(checkpoint_number=step)
-        except (tf.errors.OpError, OSError) as error:
-            folder, kept = self.folder / "checkpoints", self._manager.latest_checkpoint
-            for unfinished in folder.glob("*_temp"):
-                shutil.rmtree(unfinished, ignore_errors=True)
-            # TensorFlow puts the operation around what the operating system said.
-            reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", str(error).splitlines()[0])
+            self._saved = run.save_checkpoint(self._checkpoint, step, self.config.keep_checkpoints)
+        except CannotWrite as error:
+            kept = self._saved and self._saved.prefix
             raise UserError(
-                f"cannot write a checkpoint of step {step} in {folder} ({reason}); "
+                f"cannot write a checkpoint of step {step} in {run} ({error.reason}); "
                 f"{f'the last good one is {kept}' if kept else 'there is no earlier one'}; "
                 "make room and run the command again"
             ) from error
@@ -352,23 +439,21 @@ class Speed:
         return f"{(step - self._first) * self._batch_size / max(seconds, 1e-9):.1f} images/s"
 
 
-def check_run_folder(folder: Path, config: Config) -> None:
-    """See that a run with these settings can begin or go on in `folder`.
+def check_run_folder(run: Run, config: Config) -> None:
+    """See that a run with these settings can begin or go on in a folder.
 
     Raises:
         UserError: It holds a run whose settings differ where they change the weights (they are
             named), or something that is no run.
     """
-    if not folder.exists() or not any(folder.iterdir()):
+    if run.is_new:
         return
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} exists and is not a run; choose another --run-dir")
-    if not tf.train.latest_checkpoint(str(folder / "checkpoints")):
+    if not run.has_settings and not run.has_checkpoints:
+        raise UserError(f"{run} exists and is not a run; choose another --run-dir")
+    settings = run.read_settings()
+    if not run.has_checkpoints:
         return
-    before, now = (
-        dataclasses.asdict(settings)
-        for settings in (Config.from_json(folder / "config.json"), config)
-    )
+    before, now = (dataclasses.asdict(each) for each in (settings, config))
     free = set(FREE_SETTINGS)
     if config.decay_start >= 1:
         free |= {"epochs", "steps"}  # at a constant rate a run may go on for longer
@@ -379,25 +464,14 @@ def check_run_folder(folder: Path, config: Config) -> None:
     ]
     if differing:
         raise UserError(
-            f"{folder} holds a run with other settings: {', '.join(differing)}; "
+            f"{run} holds a run with other settings: {', '.join(differing)}; "
             "give it the same ones or choose another --run-dir"
         )
 
 
-def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The lines of a run's metrics.jsonl."""
-    return read_log(folder / "metrics.jsonl")
-
-
-def read_log(path: Path) -> list[dict[str, float]]:
-    """The lines of a file of JSON lines, without a last one that was cut off."""
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
 @contextmanager
 def _signals_caught() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM instead of stopping; a second one stops at once."""
+    """Collect Ctrl-C, SIGTERM and SIGHUP instead of stopping; a second one stops at once."""
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield caught
@@ -408,7 +482,7 @@ def _signals_caught() -> Iterator[list[int]]:
         signal.signal(number, before[number])
         log("finishing this step, then writing a checkpoint; once more stops at once")
 
-    before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, catch) for number in ending_signals()}
     try:
         yield caught
     finally:

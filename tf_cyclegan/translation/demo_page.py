@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..data.decode import UnreadableImage, decode_image
 from ..data.embedded import EMBEDDED
-from ..settings import Config
+from ..training.run import Run
 from .load import Direction, load_translator, saved_model_folder
 
 MAX_BYTES = 32 * 2**20  # of an upload; a photo of 50 megapixels has about 20
@@ -47,7 +47,7 @@ def load_model(path: Path) -> Model:
         x, y = "X", "Y"
     else:
         translate = {side: load_translator(path, side) for side in typing.get_args(Direction)}
-        x, y = _domains(Config.from_json(path / "config.json").dataset)
+        x, y = _domains(Run(path).read_settings().dataset)
     for function in translate.values():
         # What is compiled or allocated at the first call is no part of the time shown.
         function(np.zeros([1, 64, 64, 3], np.uint8))

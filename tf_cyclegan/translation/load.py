@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import UserError
+from ..training.run import Run
 
 Direction = Literal["x_to_y", "y_to_x"]
 
@@ -45,7 +46,7 @@ def load_translator(
         if "serving_default" not in model.signatures or not hasattr(model, "translate_images"):
             raise UserError(f"{path} is a SavedModel of another program, not of this one")
     else:
-        generator, config = restore_generator(path, direction or "x_to_y")
+        generator, config = restore_generator(Run(path), direction or "x_to_y")
         model = Translator(generator, config.size_multiple)
 
     def translate(images: np.ndarray) -> np.ndarray:

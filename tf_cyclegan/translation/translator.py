@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 
 from ..data.pipeline import normalise
-from ..errors import UserError
-from ..files import check_writable, write_file, writing
+from ..files import check_writable, disk_errors, write_file, writing
 from ..methods.cyclegan.step import build_generator
 from ..settings import Config
+from ..training.checkpoints import Checkpoint, tensorflow_disk_errors
+from ..training.run import Run
 from .formats import FILE_FORMATS
 
 DIRECTIONS = {"x_to_y": "generator_g", "y_to_x": "generator_f"}
@@ -88,7 +89,7 @@ def save_translator(generator: keras.Model, size_multiple: int, path: Path) -> N
         "serving_bytes": translator.translate_bytes,
         "serving_float": translator.translate_float,
     }
-    with writing(path) as beside:
+    with writing(path) as beside, tensorflow_disk_errors(path):
         tf.saved_model.save(translator, str(beside), signatures)
 
 
@@ -104,49 +105,41 @@ def export_run(
         float16: Keep the weights in half precision; for "litert" only.
 
     Raises:
-        UserError: The run has no checkpoint, `output` cannot be written, or what writes the format is
-            not installed.
+        UserError: The run has no checkpoint that can be read, `output` cannot be written, or what
+            writes the format is not installed.
     """
     suffix, to_bytes = FILE_FORMATS.get(format, ("", None))
     paths = {direction: output / f"{direction}{suffix}" for direction in DIRECTIONS}
     for path in paths.values():
         check_writable(path, folder=to_bytes is None)
+    run = Run(folder)
+    checkpoint = run.trained()
     for direction, path in paths.items():
-        generator, config = restore_generator(folder, direction)
+        generator, config = restore_generator(run, direction, checkpoint)
         if to_bytes is None:
             save_translator(generator, config.size_multiple, path)
         else:
-            write_file(path, to_bytes(generator, **({"float16": True} if float16 else {})))
+            with disk_errors(path), tensorflow_disk_errors(path):
+                write_file(path, to_bytes(generator, **({"float16": True} if float16 else {})))
     return list(paths.values())
 
 
-def restore_generator(folder: Path, direction: str) -> tuple[keras.Model, Config]:
-    """Build one generator of a run and restore its newest checkpoint.
+def restore_generator(
+    run: Run, direction: str, checkpoint: Checkpoint | None = None
+) -> tuple[keras.Model, Config]:
+    """Build one generator of a run and give it its weights of a checkpoint.
 
     Args:
-        folder: Of the run.
+        run: Whose settings say what to build.
         direction: "x_to_y" or "y_to_x".
+        checkpoint: Of the run; the newest that can be read if not given.
 
     Raises:
-        UserError: The folder holds no run, or none with a checkpoint.
+        UserError: The folder holds no run, none with a checkpoint that can be read, or its settings
+            are not those of the checkpoint.
     """
-    checkpoint = newest_checkpoint(folder)
-    config = Config.from_json(folder / "config.json")
+    checkpoint = checkpoint or run.trained()
+    config = run.read_settings()
     generator = build_generator(config, config.seed)
-    restored = tf.train.Checkpoint(**{DIRECTIONS[direction]: generator}).restore(checkpoint)
-    restored.assert_existing_objects_matched().expect_partial()
+    checkpoint.restore(tf.train.Checkpoint(**{DIRECTIONS[direction]: generator}))
     return generator, config
-
-
-def newest_checkpoint(folder: Path) -> str:
-    """The path of a run's newest checkpoint, which ends in its step: ".../ckpt-250".
-
-    Raises:
-        UserError: The folder holds no run, or none with a checkpoint.
-    """
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} is not the folder of a run: it has no config.json")
-    checkpoint = tf.train.latest_checkpoint(str(folder / "checkpoints"))
-    if checkpoint is None:
-        raise UserError(f"{folder} has no checkpoint yet: train it first, or wait for the first")
-    return checkpoint
