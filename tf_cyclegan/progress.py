@@ -8,6 +8,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .errors import printable
+
 T = TypeVar("T")
 
 QUIET_SECONDS = 5  # what takes no longer says nothing
@@ -17,8 +19,8 @@ console = Console(stderr=True)
 
 
 def log(message: str) -> None:
-    """Print a line on stderr, above a live progress line if there is one."""
-    console.print(message, markup=False, highlight=False, soft_wrap=True)
+    """Print a line on stderr, above a live progress line if there is one; `printable`, all of it."""
+    console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
 
 
 class ProgressLine:
@@ -31,7 +33,7 @@ class ProgressLine:
     """
 
     def __init__(self, total: int, what: str, done: int = 0):
-        self.total, self.what, self.done, self._first = total, what, done, done
+        self.total, self.what, self.done, self._first = total, printable(what), done, done
         self._live = None
         self._start, self._last_line = time.monotonic(), -math.inf
 
@@ -67,7 +69,7 @@ class ProgressLine:
         self.done = done
         if self._live:
             room = console.width - len(self.what) - 2 * len(str(self.total)) - 26
-            self._live.update(self._task, completed=done, text=text[: max(0, room)])
+            self._live.update(self._task, completed=done, text=printable(text)[: max(0, room)])
             return
         now = time.monotonic()
         if now - self._start > QUIET_SECONDS and now - self._last_line > LOG_SECONDS:

@@ -160,13 +160,27 @@ def mirror(tmp_path, monkeypatch):
 
 def test_the_weights_are_fetched_once(mirror, monkeypatch):
     content = (GOLDEN / "patchgan.pth").read_bytes()
-    monkeypatch.setattr(inception, "SHA256_START", hashlib.sha256(content).hexdigest()[:8])
+    monkeypatch.setattr(inception, "SHA256", hashlib.sha256(content).hexdigest())
     paths = [inception.fetch_inception() for _ in range(2)]
     assert paths[0] == paths[1] and paths[0].read_bytes() == content
     assert mirror == ["/pt_inception-2015-12-05-6726825d.pth"]
 
+    paths[0].write_bytes(content + b"!")  # what others may write to the cache is looked at too
+    with pytest.raises(
+        UserError, match=rf"{paths[0]} is not the Inception .* SHA-256 is \w{{64}} "
+    ):
+        inception.fetch_inception()
+
+
+def test_the_sum_is_the_published_one():
+    assert len(bytes.fromhex(inception.SHA256)) == 32
+    for source in inception.SOURCES:  # PyTorch's files are named after the sum's first digits
+        assert source.endswith(f"-{inception.SHA256[:8]}.pth") and source.startswith("https://")
+
 
 def test_other_weights_are_not_kept(mirror, tmp_path):
-    with pytest.raises(UserError, match=r"has a SHA-256 of \w{8}..., not 6726825d.*by its path"):
+    with pytest.raises(
+        UserError, match=rf"a SHA-256 of \w{{64}}, not {inception.SHA256}.*its path"
+    ):
         inception.fetch_inception()
     assert not list(tmp_path.rglob("*.pth"))

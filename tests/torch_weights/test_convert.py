@@ -1,9 +1,12 @@
+import contextlib
+import hashlib
 import http.server
 import json
 import struct
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -189,8 +192,8 @@ def fails(*arguments: str, capsys) -> str:
     with pytest.raises(SystemExit) as end:
         run_command(lambda: convert.main(list(arguments)))
     assert end.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ") and said.count("\n") == 1
+    *_, said = capsys.readouterr().err.splitlines()  # after a line about a mirror without https
+    assert said.startswith("error: ")
     return said
 
 
@@ -239,8 +242,11 @@ def test_the_command_runs_no_pickle(tmp_path):
 PUBLISHED = GOLDEN / "resnet_batch_dropout.pth"
 
 
+EVIL = "\x1b]0;owned\x07\x9b2J"  # would set a terminal's title and clear it
+
+
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves one good file, one page and one file that ends too early."""
+    """Serves one good file, one page, one file that ends too early, and some malice."""
 
     asked: list[str] = []  # noqa: RUF012
 
@@ -248,6 +254,8 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.asked.append(self.path)
         good = PUBLISHED.read_bytes()
         name = Path(self.path).stem
+        if malice := getattr(self, name, None):
+            return malice()
         content = {"horse2zebra": good, "zebra2horse": b"<html>", "sat2map": good[:5000]}.get(name)
         if content is None:
             return self.send_error(404, "Not Found")
@@ -258,6 +266,40 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def map2sat(self):
+        self.wfile.write(f"HTTP/1.1 500 {EVIL}\r\n\r\n".encode("latin-1"))
+
+    def style_monet(self):
+        self.send_response(302)
+        self.send_header("Location", f"http://{self.headers['Host']}/models/horse2zebra.pth")
+        self.end_headers()
+
+    def style_cezanne(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "9" * 12)
+        self.end_headers()
+
+    def style_ukiyoe(self):
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nX: ")
+        self.drip()
+
+    def style_vangogh(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        self.drip()
+
+    def facades_photo2label(self):
+        self.send_response(200)
+        self.end_headers()
+        self.drip(bytes(2**20))
+
+    def drip(self, drop=b"a"):
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(drop)
+                time.sleep(0.01)
 
 
 @pytest.fixture
@@ -273,9 +315,13 @@ def mirror(tmp_path, monkeypatch):
         server.shutdown()
 
 
-def test_pretrained_is_fetched_once(mirror, tmp_path):
+def test_pretrained_is_fetched_once(mirror, tmp_path, capsys):
     for output in ("once", "twice"):
         convert.main(["--pretrained", "horse2zebra", "--output", str(tmp_path / output)])
+        said = capsys.readouterr().err
+        is_first = output == "once"
+        assert (hashlib.sha256(PUBLISHED.read_bytes()).hexdigest() in said) == is_first
+        assert ("is not https: others can change what comes on its way" in said) == is_first
     assert Server.asked == ["/models/horse2zebra.pth"]
     cached = tmp_path / "cache" / "tf_cyclegan" / "horse2zebra.pth"
     assert cached.read_bytes() == PUBLISHED.read_bytes()
@@ -287,13 +333,52 @@ def test_pretrained_is_fetched_once(mirror, tmp_path):
         ("monet2photo", "Not Found"),
         ("zebra2horse", "what came is not a checkpoint"),
         ("sat2map", "the connection ended after 5000 of"),
+        ("map2sat", r"\x1b]0;owned\x07\x9b2J"),
+        ("style_monet", "it leads on to http://127.0.0.1"),
+        ("style_cezanne", "it has more than 1 MiB"),
+        ("facades_photo2label", "it has more than 1 MiB"),
     ],
 )
-def test_a_failed_download_says_how_to_go_on(mirror, tmp_path, name, reason, capsys):
+def test_a_failed_download_says_how_to_go_on(mirror, tmp_path, name, reason, capsys, monkeypatch):
+    monkeypatch.setattr(pretrained, "MAX_BYTES", 2**20)
     said = fails("--pretrained", name, "--output", str(tmp_path / "out"), capsys=capsys)
+    assert EVIL[0] not in said and EVIL[-3] not in said
     assert f"tried {mirror}/{name}.pth ({reason}" in said.replace("HTTP Error 404: ", "")
     assert f"download {mirror}/{name}.pth in a browser" in said
     assert not (tmp_path / "cache" / "tf_cyclegan").exists() and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["style_ukiyoe", "style_vangogh"])
+def test_a_server_that_draws_it_out_is_left(mirror, tmp_path, name, capsys, monkeypatch):
+    monkeypatch.setattr(pretrained, "DEADLINE_SECONDS", 0.5)
+    said = fails("--pretrained", name, "--output", str(tmp_path / "out"), capsys=capsys)
+    assert "it was not done after 0.00833333 minutes" in said or "timed out" in said
+
+
+def test_a_mirror_is_a_folder_or_a_web_server(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TF_CYCLEGAN_PRETRAINED_URL", "ftp://example.org")
+    said = fails("--pretrained", "map2sat", "--output", str(tmp_path / "out"), capsys=capsys)
+    assert "TF_CYCLEGAN_PRETRAINED_URL is ftp://example.org; it should begin with https://" in said
+    (tmp_path / "map2sat.pth").write_bytes(PUBLISHED.read_bytes())
+    monkeypatch.setenv("TF_CYCLEGAN_PRETRAINED_URL", tmp_path.as_uri())
+    fetched = pretrained.fetch_pretrained("map2sat")
+    assert fetched.read_bytes() == PUBLISHED.read_bytes()
+
+
+def test_the_authors_server_is_asked_by_https_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("TF_CYCLEGAN_PRETRAINED_URL", raising=False)
+    asked = []
+
+    def download(url, what):
+        asked.append(url)
+        raise OSError("refused")
+
+    monkeypatch.setattr(pretrained, "_download", download)
+    with pytest.raises(UserError, match="refused"):
+        pretrained.fetch_pretrained("horse2zebra")
+    assert [url.split(":")[0] for url in asked] == ["https"]
 
 
 def six_blocks(path: Path) -> Path:
