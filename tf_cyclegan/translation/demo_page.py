@@ -14,9 +14,9 @@ from ..data.decode import UnreadableImage, decode_image
 from ..data.embedded import EMBEDDED
 from ..training.run import Run
 from .load import Direction, load_translator, saved_model_folder
+from .uploads import MAX_BYTES, NotAnUpload, Uploads
 
-MAX_BYTES = 32 * 2**20  # of an upload; a photo of 50 megapixels has about 20
-MAX_PIXELS = 100_000_000
+MOST_WAITING = 1000  # changes on pages that wait for their turn; more are told to try again
 HEIGHT = "min(400px, 80vw)"  # of the pictures: no taller than wide on a phone
 
 Translate = Callable[[np.ndarray], np.ndarray]
@@ -77,7 +77,7 @@ def model_names(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def read_upload(path: Path, max_side: int) -> tuple[np.ndarray, str]:
+def read_upload(encoded: bytes, max_side: int) -> tuple[np.ndarray, str]:
     """Decode an upload as the package does any picture, and scale it down if it is larger.
 
     Returns:
@@ -86,9 +86,9 @@ def read_upload(path: Path, max_side: int) -> tuple[np.ndarray, str]:
     Raises:
         UnreadableImage: It is no image, is broken, or has too many bytes or pixels.
     """
-    if path.stat().st_size > MAX_BYTES:
+    if len(encoded) > MAX_BYTES:
         raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
-    image = decode_image(path.read_bytes(), MAX_PIXELS)
+    image = decode_image(encoded)
     size = "{}x{} pixels".format(*image.size)
     if max(image.size) > max_side:
         image.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
@@ -96,15 +96,15 @@ def read_upload(path: Path, max_side: int) -> tuple[np.ndarray, str]:
     return np.asarray(image), size
 
 
-def build_page(models: dict[str, Model], max_side: int):
-    """The page, a gradio.Blocks."""
+def build_page(models: dict[str, Model], max_side: int, uploads: Uploads):
+    """The page, a gradio.Blocks, whose pictures come from `uploads` alone."""
     import gradio as gr
 
     first = next(iter(models.values()))
 
     def update(upload: dict | None, name: str, direction: Direction):
         """Translate anew after any change; the values are as the browser sent them."""
-        model = models[name]
+        model = models.get(name, first)
         if direction not in model.directions:
             direction = next(iter(model.directions))
         choice = gr.Radio(
@@ -116,14 +116,16 @@ def build_page(models: dict[str, Model], max_side: int):
         if upload is None:
             return *nothing, ""
         try:
-            original, size = read_upload(Path(upload["path"]), max_side)
-        except UnreadableImage as error:
+            original, size = read_upload(uploads.read(upload["path"]), max_side)
+        except (NotAnUpload, UnreadableImage) as error:
             return *nothing, f"**This cannot be translated:** {error}."
         start = time.perf_counter()
         translated = model.translate[direction](original[None])[0]
         seconds = time.perf_counter() - start
         back = model.translate.get("y_to_x" if direction == "x_to_y" else "x_to_y")
         cycled = back and back(translated[None])[0]
+        # gradio writes them to files, which are no larger, but for a few bytes.
+        uploads.make_room(original.nbytes * (2 if cycled is None else 3))
         told = f"Translated in {_seconds(seconds)}: {size}."
         shown = gr.Column(visible=back is not None)
         return choice, (original, translated), shown, cycled, told
@@ -186,6 +188,8 @@ def build_page(models: dict[str, Model], max_side: int):
             trigger_mode="always_last",
             api_visibility="private",
         )
+    page.queue(max_size=MOST_WAITING, api_open=False)
+    page.state_session_capacity = MOST_WAITING  # of which gradio remembers what they chose
     return page
 
 

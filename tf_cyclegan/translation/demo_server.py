@@ -1,24 +1,21 @@
 """The server of the demo page."""
 
 import errno
-import logging
+import ipaddress
 import os
-import signal
 import socket
-import sys
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from ..commands import import_tensorflow
 from ..errors import UserError
+from ..local_server import most_connections
 from ..progress import log, progress
-from .demo_page import MAX_BYTES, build_page, load_model, model_names
+from .demo_page import build_page, load_model, model_names
+from .uploads import MAX_BYTES, Uploads
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MOST_CONNECTIONS = 2000  # a page that is open has one or two
 STYLE = ".gradio-container {margin: 0 auto !important; width: 100%; max-width: 1280px !important}"
 
 
@@ -36,34 +33,62 @@ def run_demo(models: Sequence[Path], host: str, port: int, max_side: int) -> Non
     """
     with (
         _listen(host, port) as listening,
-        tempfile.TemporaryDirectory(prefix="tf_cyclegan_demo_") as uploads,
+        tempfile.TemporaryDirectory(prefix="tf_cyclegan_demo_") as folder,
     ):
+        uploads = Uploads(Path(folder))
         # Read when gradio is imported: no reports to its makers, no history, nothing left behind.
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["GRADIO_RUN_HISTORY"] = "False"
-        os.environ["GRADIO_TEMP_DIR"] = uploads
+        os.environ["GRADIO_TEMP_DIR"] = str(uploads.folder)
         _import_gradio()
         import_tensorflow()
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is for that
         paths = progress(models, len(models), "loading models")
         loaded = [load_model(path) for path in paths]
         named = dict(zip(model_names(models), loaded, strict=True))
-        _serve(build_page(named, max_side), listening)
+        _serve(build_page(named, max_side, uploads), uploads, listening)
 
 
-def _serve(page, listening: socket.socket) -> None:
-    """Serve the page until Ctrl-C or SIGTERM."""
-    import fastapi
-    import gradio as gr
+def _serve(page, uploads: Uploads, listening: socket.socket) -> None:
+    """Serve the page until Ctrl-C, SIGTERM or SIGHUP."""
     import uvicorn
 
+    from .demo_connections import BriefConnection, Server
+
     host, port = listening.getsockname()[:2]
+    config = uvicorn.Config(
+        _application(page, uploads, host, port),
+        http=BriefConnection,
+        ws="none",
+        log_level="error",  # warnings are about what clients do
+        limit_concurrency=most_connections(MOST_CONNECTIONS),
+        proxy_headers=False,  # any client could say that it is another
+        server_header=False,
+        # A page that is open holds a connection; Ctrl-C does not wait for it.
+        timeout_graceful_shutdown=1,
+    )
+    address = f"[{host}]" if ":" in host else host
+    log(f"the page is at http://{address}:{port} (Ctrl-C ends it)")
+    if not ipaddress.ip_address(host).is_loopback:
+        log("every machine that reaches this one can use it")
+    try:
+        Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        log("closed the page")
+
+
+def _application(page, uploads: Uploads, host: str, port: int):
+    """gradio's application behind ours, an ASGI application."""
+    import fastapi
+    import gradio as gr
+
+    from .demo_requests import OwnPageOnly
+
     # Themes name fonts of Google's by default, which the browser would fetch.
     theme = gr.themes.Default(
         font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     )
     app = gr.mount_gradio_app(
-        fastapi.FastAPI(),
+        fastapi.FastAPI(openapi_url=None, docs_url=None, redoc_url=None),
         page,
         path="",
         server_name=host,
@@ -75,29 +100,9 @@ def _serve(page, listening: socket.socket) -> None:
         theme=theme,
         css=STYLE,
     )
-    # Only then does gradio insist that a file was uploaded; else a request could name any on the disk.
+    # Only then does gradio insist that a file was uploaded, should a request get to it that names one.
     page.has_launched = True
-
-    class Server(uvicorn.Server):
-        def handle_exit(self, *arguments):
-            # Connections of open pages are cut, each with a traceback in the log.
-            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-            super().handle_exit(*arguments)
-
-    # A page that is open holds a connection; Ctrl-C does not wait for it.
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-    address = f"[{host}]" if ":" in host else host
-    log(f"the page is at http://{address}:{port} (Ctrl-C ends it)")
-    if host not in LOOPBACK:
-        log("every machine that reaches this one can use it")
-    # uvicorn raises the signal again when it is done with its connections.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        log("closed the page")
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return OwnPageOnly(app, page, uploads, host)
 
 
 def _listen(host: str, port: int) -> socket.socket:
