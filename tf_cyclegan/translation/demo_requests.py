@@ -65,14 +65,22 @@ class OwnPageOnly:
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
+        is_read = False
+
+        async def receive_noting_the_end():
+            nonlocal is_read
+            message = await receive()
+            is_read = not message.get("more_body", False)
+            return message
+
         try:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, receive_noting_the_end, send)
         except Refused as refusal:
             # Closed with something unread, a connection loses the reply.
             lengths = _values(scope["headers"], b"content-length")
             if body_length(lengths, LARGEST_JSON) is not None:
-                while (await receive()).get("more_body", False):
-                    pass
+                while not is_read:
+                    await receive_noting_the_end()
             headers = {"Connection": "close"}
             response = JSONResponse({"detail": str(refusal)}, refusal.status, headers)
             await response(scope, receive, send)
