@@ -8,6 +8,7 @@ import tyro
 
 from .commands import parse, run_command
 from .errors import UserError
+from .settings import MAX_PIXELS
 from .translation.demo_server import run_demo
 from .translation.load import saved_model_folder
 
@@ -28,6 +29,8 @@ class Options:
     """port to listen on; 0 takes a free one"""
     max_side: int = 1024
     """larger pictures are scaled down to so many pixels on their longer side"""
+    max_pixels: int = MAX_PIXELS
+    """pictures of more pixels are not decoded: a small file can fill the memory"""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -35,11 +38,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(Options, arguments, "demo")
     if not options.model:
         raise UserError("give a model: --model runs/NAME")
-    if options.max_side < 1:
-        raise UserError(f"--max-side is {options.max_side}; it must be at least 1")
+    for name in ("max_side", "max_pixels"):
+        if (value := getattr(options, name)) < 1:
+            raise UserError(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
     for path in options.model:
         saved_model_folder(path)  # tells a wrong path before anything slow
-    run_demo(options.model, options.host, options.port, options.max_side)
+    run_demo(options.model, options.host, options.port, options.max_side, options.max_pixels)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The demo page in a browser, against what `translate` writes."""
 
+import contextlib
 import io
 import json
 import os
@@ -43,14 +44,13 @@ def run_folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def address(run_folder, tmp_path_factory):
-    """The command, running; Ctrl-C ends it and leaves nothing."""
+@contextlib.contextmanager
+def running(*models, temporary, options=()):
+    """The command as a process, and its page's address."""
     pytest.importorskip("gradio")
-    temporary = tmp_path_factory.mktemp("tmp")
-    options = ["--model", run_folder, "--model", run_folder / "saved_model" / "y_to_x"]
+    models = [word for model in models for word in ("--model", model)]
     server = subprocess.Popen(
-        [sys.executable, "-m", "tf_cyclegan.demo", *options, "--port=0", f"--max-side={MAX_SIDE}"],
+        [sys.executable, "-m", "tf_cyclegan.demo", *models, "--port=0", *options],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"TMPDIR": str(temporary)},
@@ -63,14 +63,24 @@ def address(run_folder, tmp_path_factory):
                 break
         else:
             pytest.fail("".join(lines))
-        yield found[0]
+        yield server, found[0]
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def address(run_folder, tmp_path_factory):
+    """The page of the command, running; Ctrl-C ends it and leaves nothing."""
+    temporary = tmp_path_factory.mktemp("tmp")
+    models = (run_folder, run_folder / "saved_model" / "y_to_x")
+    options = [f"--max-side={MAX_SIDE}"]
+    with running(*models, temporary=temporary, options=options) as (server, address):
+        yield address
         server.send_signal(signal.SIGINT)
-        _, rest = server.communicate(timeout=20)
+        _, rest = server.communicate(timeout=60)
         # Nothing that the tests sent is worth a word on the terminal.
         assert (server.returncode, rest) == (0, "closed the page\n")
         assert not list(temporary.rglob("*.png"))
-    finally:
-        server.kill()
 
 
 class Page:
@@ -352,6 +362,18 @@ def test_what_stops_the_command(run_folder, tmp_path, command, monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     code, errors = command(demo.main, "--model", run_folder, "--port", 0)
     assert code == 2 and "pip install 'tf_cyclegan[demo]'" in errors
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no terminals that hang up")
+def test_a_terminal_that_is_closed_takes_the_uploads_along(run_folder, tmp_path):
+    with running(run_folder, temporary=tmp_path) as (server, address):
+        status, _ = upload(address, form(photo(tmp_path / "a.png").read_bytes()))
+        (folder,) = tmp_path.glob("tf_cyclegan_demo_*")
+        assert status == 200 and list(folder.rglob("picture.png"))
+        server.send_signal(signal.SIGHUP)
+        _, rest = server.communicate(timeout=60)
+        assert (server.returncode, rest) == (128 + signal.SIGHUP, "")
+        assert not folder.exists()
 
 
 @pytest.mark.parametrize(

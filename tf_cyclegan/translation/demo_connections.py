@@ -8,14 +8,8 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ..commands import ending_signals
 from ..local_server import REQUEST_SECONDS
-
-
-def ending_signals():
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-
 
 UPLOAD_SECONDS = 120  # for the body of a request
 READING_SECONDS = 30  # in which a client takes nothing of what waits for it

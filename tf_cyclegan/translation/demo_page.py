@@ -77,7 +77,7 @@ def model_names(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def read_upload(encoded: bytes, max_side: int) -> tuple[np.ndarray, str]:
+def read_upload(encoded: bytes, max_side: int, max_pixels: int) -> tuple[np.ndarray, str]:
     """Decode an upload as the package does any picture, and scale it down if it is larger.
 
     Returns:
@@ -88,7 +88,7 @@ def read_upload(encoded: bytes, max_side: int) -> tuple[np.ndarray, str]:
     """
     if len(encoded) > MAX_BYTES:
         raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
-    image = decode_image(encoded)
+    image = decode_image(encoded, max_pixels)
     size = "{}x{} pixels".format(*image.size)
     if max(image.size) > max_side:
         image.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
@@ -96,7 +96,7 @@ def read_upload(encoded: bytes, max_side: int) -> tuple[np.ndarray, str]:
     return np.asarray(image), size
 
 
-def build_page(models: dict[str, Model], max_side: int, uploads: Uploads):
+def build_page(models: dict[str, Model], max_side: int, max_pixels: int, uploads: Uploads):
     """The page, a gradio.Blocks, whose pictures come from `uploads` alone."""
     import gradio as gr
 
@@ -116,7 +116,7 @@ def build_page(models: dict[str, Model], max_side: int, uploads: Uploads):
         if upload is None:
             return *nothing, ""
         try:
-            original, size = read_upload(uploads.read(upload["path"]), max_side)
+            original, size = read_upload(uploads.read(upload["path"]), max_side, max_pixels)
         except (NotAnUpload, UnreadableImage) as error:
             return *nothing, f"**This cannot be translated:** {error}."
         start = time.perf_counter()

@@ -19,7 +19,7 @@ MOST_CONNECTIONS = 2000  # a page that is open has one or two
 STYLE = ".gradio-container {margin: 0 auto !important; width: 100%; max-width: 1280px !important}"
 
 
-def run_demo(models: Sequence[Path], host: str, port: int, max_side: int) -> None:
+def run_demo(models: Sequence[Path], host: str, port: int, max_side: int, max_pixels: int) -> None:
     """Load models and serve a page to try them on until Ctrl-C.
 
     Args:
@@ -27,6 +27,7 @@ def run_demo(models: Sequence[Path], host: str, port: int, max_side: int) -> Non
         host: Address to listen on.
         port: 0 is any that is free.
         max_side: Larger pictures are scaled down to so many pixels on their longer side.
+        max_pixels: Pictures of more are not decoded.
 
     Raises:
         UserError: A model is not there, the port is taken, or gradio is not installed.
@@ -45,7 +46,7 @@ def run_demo(models: Sequence[Path], host: str, port: int, max_side: int) -> Non
         paths = progress(models, len(models), "loading models")
         loaded = [load_model(path) for path in paths]
         named = dict(zip(model_names(models), loaded, strict=True))
-        _serve(build_page(named, max_side, uploads), uploads, listening)
+        _serve(build_page(named, max_side, max_pixels, uploads), uploads, listening)
 
 
 def _serve(page, uploads: Uploads, listening: socket.socket) -> None:
