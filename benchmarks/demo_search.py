@@ -1,4 +1,4 @@
-"""Which small CycleGAN learns most of the embedded data set in a few CPU minutes?
+"""Which small CycleGAN learns most of the embedded emoji in a few CPU minutes?
 
     python -m benchmarks.demo_search [--minutes 10] [VARIANT ...]
 
