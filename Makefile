@@ -3,12 +3,13 @@
 # make notebooks   executes all notebooks, small and without a network
 # make lint   checks style
 # make fidelity   measures all numbers against the original and writes docs/fidelity.md
+# make chaos   kills a training 100 times at random moments and compares the bits
 # make fuzz   feeds 100,000 damaged files to the reader of PyTorch checkpoints
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test notebooks lint fidelity fuzz clean
+.PHONY: demo test notebooks lint fidelity fuzz chaos clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m tf_cyclegan.train --dataset emoji
@@ -30,6 +31,9 @@ fidelity: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/torch_weights/fuzz_torch_checkpoint.py 100000
+
+chaos: $(VENV)/.dev
+	$(BIN)/python tests/training/chaos.py 100
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,8 +1,12 @@
 """A live line on a terminal, plain lines elsewhere: how far, how fast, how long still."""
 
+import errno
 import math
+import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 from rich.console import Console
@@ -15,7 +19,31 @@ T = TypeVar("T")
 QUIET_SECONDS = 5  # what takes no longer says nothing
 LOG_SECONDS = 30  # between plain lines
 
-console = Console(stderr=True)
+
+class _Stderr:
+    """Standard error, of which no failure ends the work that is told of.
+
+    A terminal is closed, nobody reads a pipe any more, the disk under a log is full.
+    """
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            sys.stderr.flush()
+        except OSError as error:
+            if error.errno in (errno.EIO, errno.EPIPE):  # for ever: else exit would fail on the rest
+                with suppress(OSError), open(os.devnull, "w") as nowhere:
+                    os.dup2(nowhere.fileno(), sys.stderr.fileno())
+
+    def __getattr__(self, name: str):
+        return getattr(sys.stderr, name)
+
+
+console = Console(file=_Stderr())
 
 
 def log(message: str) -> None:
