@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
@@ -26,21 +27,33 @@ class _Stderr:
     A terminal is closed, nobody reads a pipe any more, the disk under a log is full.
     """
 
+    # A live line of rich puts a file of its own in place of sys.stderr, which writes to this one.
+    @property
+    def rich_proxied_file(self):
+        return self
+
+    @property
+    def _file(self):
+        return getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+
     def write(self, text: str) -> int:
         with suppress(OSError):
-            sys.stderr.write(text)
+            self._file.write(text)
         return len(text)
 
     def flush(self) -> None:
         try:
-            sys.stderr.flush()
+            self._file.flush()
         except OSError as error:
-            if error.errno in (errno.EIO, errno.EPIPE):  # for ever: else exit would fail on the rest
-                with suppress(OSError), open(os.devnull, "w") as nowhere:
-                    os.dup2(nowhere.fileno(), sys.stderr.fileno())
+            if error.errno in (
+                errno.EIO,
+                errno.EPIPE,
+            ):  # for ever: else exit would fail on the rest
+                with suppress(OSError), Path(os.devnull).open("w") as nowhere:
+                    os.dup2(nowhere.fileno(), self._file.fileno())
 
     def __getattr__(self, name: str):
-        return getattr(sys.stderr, name)
+        return getattr(self._file, name)
 
 
 console = Console(file=_Stderr())

@@ -1,5 +1,10 @@
 """Who waits for more than five seconds hears how far it is."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -66,3 +71,44 @@ def test_every_long_part_of_an_evaluation_tells_how_far_it_is(monkeypatch, capsy
         "page, x_to_y 9/9",
     ):
         assert words in told, words
+
+
+TALK = """
+import pathlib, sys, time
+from tf_cyclegan.progress import ProgressLine, log
+log("ready")
+sys.stdin.readline()
+with ProgressLine(100, "step") as line:
+    for done in range(10):
+        line.update(done, "text")
+        log("a line")
+        time.sleep(0.05)
+pathlib.Path(sys.argv[1]).write_text("done")
+"""
+
+
+@pytest.mark.parametrize("what", ["terminal", "pipe", "file on a full disk"])
+def test_nobody_to_talk_to_ends_no_work(tmp_path, what):
+    """The terminal is closed, or who reads the pipe has ended, or the log cannot grow."""
+    if what == "terminal":
+        ours, theirs = os.openpty()
+    elif what == "pipe":
+        ours, theirs = os.pipe()
+    else:
+        if not Path("/dev/full").exists():
+            pytest.skip("this system has no /dev/full")
+        ours, theirs = None, os.open("/dev/full", os.O_WRONLY)
+    process = subprocess.Popen(
+        [sys.executable, "-c", TALK, str(tmp_path / "done")],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "TERM": "xterm"},
+        stdin=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    if ours is not None:
+        assert b"ready" in os.read(ours, 1000)
+        os.close(ours)
+    process.communicate(b"go on\n", timeout=300)
+    assert (tmp_path / "done").read_text() == "done"
+    if what != "file on a full disk":
+        assert process.returncode == 0

@@ -94,7 +94,7 @@ def in_a_process(function, *arguments):
                 traceback.print_exc()
             os._exit(code)
     os.close(writable)
-    with open(readable, "rb") as file:
+    with os.fdopen(readable, "rb") as file:
         answer = file.read()
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
     return json.loads(answer)
@@ -231,8 +231,8 @@ def write_down(counts: Counter, runs: int, seconds: float) -> None:
         f"{BEGIN}\n"
         f"Last run on {datetime.date.today()}, {seconds / 60:.0f} minutes with TensorFlow "
         f"{tf.__version__}: {counts.total()} kills of {runs} runs of {STEPS} steps. After every "
-        "kill the exports and the evaluation were whole or absent. Every run ended with the weights, logs, "
-        "sample pictures, exports and numbers of one that nobody disturbed, bit for bit, and left "
+        "kill the exports and the evaluation were whole or absent. Every run ended with the "
+        "weights, logs, sample pictures, exports and numbers of one that nobody disturbed, bit for bit, and left "
         "nothing half-written behind.\n\n"
         f"| killed | times |\n|---|---|\n{rows}\n{END}"
     )
