@@ -232,8 +232,8 @@ def write_down(counts: Counter, runs: int, seconds: float) -> None:
         f"Last run on {datetime.date.today()}, {seconds / 60:.0f} minutes with TensorFlow "
         f"{tf.__version__}: {counts.total()} kills of {runs} runs of {STEPS} steps. After every "
         "kill the exports and the evaluation were whole or absent. Every run ended with the "
-        "weights, logs, sample pictures, exports and numbers of one that nobody disturbed, bit for bit, and left "
-        "nothing half-written behind.\n\n"
+        "weights, logs, sample pictures, exports and numbers of one that nobody disturbed, bit for "
+        "bit, and left nothing half-written behind.\n\n"
         f"| killed | times |\n|---|---|\n{rows}\n{END}"
     )
     page = PAGE.read_text()
