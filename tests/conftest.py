@@ -1,7 +1,9 @@
 """Small data sets and small runs for all tests."""
 
+import dataclasses
 import os
 import signal
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -41,6 +43,18 @@ def write_images(folder, count, size=(40, 40), seed=0, suffix=".png"):
         pixels = rng.integers(0, 256, [4, 4, 3], np.uint8)
         image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
         image.save(folder / f"{index:03}{suffix}")
+
+
+def command_line(config):
+    """The command that trains with `config`."""
+    arguments = [sys.executable, "-m", "tf_cyclegan.train"]
+    for name, value in dataclasses.asdict(config).items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            arguments.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None:
+            arguments += [f"--{option}", str(value)]
+    return arguments
 
 
 @pytest.fixture(scope="session")

@@ -3,15 +3,20 @@
 import dataclasses
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import zipfile
+from pathlib import Path
 
 import pytest
 from conftest import write_images
 
 from tf_cyclegan import ablate, convert, evaluate, export, study, train, translate
 from tf_cyclegan.settings import Config
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 
 
 @pytest.fixture
@@ -187,3 +192,44 @@ def test_a_bug_keeps_its_traceback(command):
 
     with pytest.raises(RuntimeError):
         command(main)
+
+
+ENDED = """
+import os, signal, sys, time
+from pathlib import Path
+from tf_cyclegan.commands import run_command
+
+def main():
+    try:
+        Path(sys.argv[1]).write_text("begun")
+        time.sleep(600)
+    finally:
+        Path(sys.argv[1]).write_text("cleaned up")
+
+run_command(main)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_signals_end_a_command_and_it_cleans_up(tmp_path, name):
+    process = start(ENDED, tmp_path / "state")
+    process.send_signal(getattr(signal, name))
+    assert process.wait(timeout=300) == 128 + getattr(signal, name)
+    assert (tmp_path / "state").read_text() == "cleaned up"
+
+
+def test_what_runs_on_without_its_terminal_does_so(tmp_path):
+    """Under nohup, that is."""
+    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    process = start(ignoring + ENDED.replace("600", "3"), tmp_path / "state")
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=300) == 0
+
+
+def start(script, state):
+    """Start a process and wait until it has begun."""
+    process = subprocess.Popen([sys.executable, "-c", script, str(state)], env=ENVIRONMENT)
+    while not (state.exists() and state.read_text()):
+        assert process.poll() is None
+        time.sleep(0.02)
+    return process

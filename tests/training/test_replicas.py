@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from checkpoints import checkpoint_hash
+from conftest import command_line
 
 import tf_cyclegan as cg
 from tf_cyclegan.errors import UserError
@@ -298,14 +300,52 @@ def test_two_cores_do_two_operations_at_a_time(cores, threads):
         "tf.constant(1)\n"
         "devices.keep_operations_to_a_core()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
+    done = run_script(script)
+    assert int(done.stdout) == threads
+    assert "at work before" not in done.stderr
+
+
+def test_where_tensorflow_was_at_work_before_that_is_said():
+    script = (
+        "import tensorflow as tf\n"
+        "tf.constant(1)\n"
+        "from tf_cyclegan.training import devices\n"
+        "devices.usable_cores = lambda: 2\n"
+        "devices.keep_operations_to_a_core()\n"
+    )
+    assert "TensorFlow was at work before this training" in run_script(script).stderr
+
+
+def run_script(script, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
         env=os.environ | {"PYTHONPATH": str(TESTS.parents[1]), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert int(done.stdout) == threads
+
+
+def test_the_command_and_the_function_give_the_same_bits(base):
+    """As on two cores, where TensorFlow would sum in another order if nobody told it not to."""
+    configs = [variant(base, name, steps=2) for name in ("by_command", "by_function")]
+    script = (
+        "import json, sys\n"
+        "from tf_cyclegan.training import devices\n"
+        "from tf_cyclegan.translation import translator\n"
+        "devices.usable_cores = lambda: 2\n"
+        "translator.export_run = lambda *_: []\n"
+        "START\n"
+        "import tensorflow as tf\n"
+        "print(tf.config.threading.get_intra_op_parallelism_threads())\n"
+    )
+    options = command_line(configs[0])[3:]
+    by_command = "from tf_cyclegan import train\ntrain.main(sys.argv[1:])"
+    by_function = "import tf_cyclegan as cg\ncg.train(cg.Config(**json.loads(sys.argv[1])))"
+    for start, arguments in ((by_command, options), (by_function, [configs[1].to_json()])):
+        done = run_script(script.replace("START", start), *arguments)
+        assert done.stdout.split() == ["1"], done.stderr
+    assert checkpoint_hash(configs[0].run_folder) == checkpoint_hash(configs[1].run_folder)
 
 
 def test_a_tpu_is_reached_by_the_documented_lines(monkeypatch):

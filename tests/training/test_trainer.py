@@ -5,14 +5,13 @@ import random
 import resource
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 from checkpoints import checkpoint_hash
-from conftest import write_images
+from conftest import command_line, write_images
 from PIL import Image
 
 import tf_cyclegan as cg
@@ -22,18 +21,6 @@ from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.training.run import Run
 from tf_cyclegan.training.trainer import Interrupted, Trainer
-
-
-def command_line(config):
-    """The command that trains with `config`."""
-    arguments = [sys.executable, "-m", "tf_cyclegan.train"]
-    for name, value in dataclasses.asdict(config).items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            arguments.append(f"--{option}" if value else f"--no-{option}")
-        elif value is not None:
-            arguments += [f"--{option}", str(value)]
-    return arguments
 
 
 def test_a_run_leaves_behind_what_it_should(tiny_config):

@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 
 import tensorflow as tf
 
 from ..data.pipeline import UnpairedImages
 from ..errors import UserError
 from ..optimization.replicas import Replicas, SeveralReplicas
+from ..progress import log
 
 TPU_VARIABLES = ("TPU_NAME", "COLAB_TPU_ADDR")  # what Cloud, Kaggle and Colab name their TPU in
 
@@ -19,11 +20,20 @@ def keep_operations_to_a_core() -> None:
 
     A step has two halves that need nothing of each other, what G makes and what F makes. Dividing every
     operation between the cores as well takes up to a third longer, and sums in another order than one
-    core does. For a process that trains; where TensorFlow's runtime has started it stays as it is.
+    core does. Every training begins with this, so that its bits do not depend on what started it; where
+    TensorFlow's runtime has started with other threads, that is said.
     """
-    if usable_cores() == 2 and not tf.config.list_physical_devices("GPU"):
-        with suppress(RuntimeError):  # started already
-            tf.config.threading.set_intra_op_parallelism_threads(1)
+    if usable_cores() != 2 or tf.config.list_physical_devices("GPU"):
+        return
+    if tf.config.threading.get_intra_op_parallelism_threads() == 1:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+    except RuntimeError:  # started already
+        log(
+            "TensorFlow was at work before this training and divides each operation between the two "
+            "cores: the run is slower, and rounded otherwise than in a process that begins with it"
+        )
 
 
 def usable_cores() -> int:
