@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tf_cyclegan.errors import UserError
-from tf_cyclegan.settings import PRESETS, Config
+from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 
 _PAPER = replace(PRESETS["paper"], image_size=128)
 CASES: dict[str, Config] = {

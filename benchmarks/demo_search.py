@@ -19,12 +19,12 @@ from tf_cyclegan.data.decode import decode_resized
 from tf_cyclegan.data.pipeline import load_dataset
 from tf_cyclegan.data.sources import Domain
 from tf_cyclegan.evaluation.distribution import sliced_wasserstein
+from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.pictures import image_grid, png_bytes
-from tf_cyclegan.settings import PRESETS, Config
 from tf_cyclegan.training.run import Run
 from tf_cyclegan.training.trainer import xla_pays
-from tf_cyclegan.translation.translator import Translator, restore_generator
+from tf_cyclegan.translation.translator import Translator, restore_translators
 
 SLOW = {"learning_rate": 2e-4}  # the paper's rate
 VARIANTS = {
@@ -106,13 +106,10 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     row("not translated", "-", "-", [judge(x, y), judge(y, x)])
     if args.run:
-        multiple = Run(args.run).read_settings().size_multiple
-        generator_g, generator_f = (
-            restore_generator(Run(args.run), direction)[0] for direction in ("x_to_y", "y_to_x")
-        )
+        translators, config = restore_translators(Run(args.run))
         scores = [
-            judge(translate_all(generator_g, multiple, x), y),
-            judge(translate_all(generator_f, multiple, y), x),
+            judge(translate_all(translators["x_to_y"], config.size_multiple, x), y),
+            judge(translate_all(translators["y_to_x"], config.size_multiple, y), x),
         ]
         row(str(args.run), "-", "-", scores)
     for name in args.variants or ([] if args.run else VARIANTS):

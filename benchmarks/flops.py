@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import keras
 
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cyclegan.data import pipeline
-from tf_cyclegan.methods.cyclegan.step import CycleGAN, build_generator
-from tf_cyclegan.settings import PRESETS, Config
+from tf_cyclegan.methods.adversarial import build_generator
+from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
+from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.training.devices import keep_operations_to_a_core
 from tf_cyclegan.training.trainer import xla_pays
 from tf_cyclegan.translation.translator import save_translator

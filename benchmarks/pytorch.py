@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tf_cyclegan.settings import PRESETS, Config
+from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 
 from .cases import case
 

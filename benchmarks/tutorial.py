@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.keras import layers
 
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
 
 from .cases import case
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tf_cyclegan.commands import run_command
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
 
 # What runs in the background may have been told to ignore Ctrl-C, and passes that on to the commands
 # that tests send it to.

@@ -11,7 +11,7 @@ Nothing heavy is imported before it is used.
 import importlib
 
 from .errors import UserError
-from .settings import PRESETS, Config
+from .methods.cyclegan.settings import PRESETS, Config
 
 __version__ = "0.1.0"
 __all__ = [

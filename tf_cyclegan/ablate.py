@@ -11,8 +11,9 @@ from .commands import import_tensorflow, parse, run_command
 from .data.embedded import EMBEDDED
 from .errors import UserError
 from .files import check_writable, write_file
+from .methods.cyclegan.settings import PRESETS, Config
 from .progress import log
-from .settings import MAX_PIXELS, PRESETS, Config
+from .settings import MAX_PIXELS
 from .training.run import Run
 
 # The paper's variants, section 5.1.4, and its identity loss, section 5.2. None but the last has that.

@@ -10,7 +10,7 @@ from typing import Literal
 from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
 from .progress import log
-from .settings import MAX_PIXELS, Config, parse_size
+from .settings import MAX_PIXELS, RunSettings, parse_size
 from .training.run import Run
 
 
@@ -124,24 +124,33 @@ def _check(options: Options):
 
 def _run(options: Options):
     """Translate with a run: its directions, what metrics.json says about it, its label maps."""
-    from .evaluation.translations import translate_run
+    from .evaluation.translations import compiled, translate_both
+    from .translation.translator import restore_translators
 
     run = Run(options.run)
-    checkpoint, config = run.trained(), run.read_settings()
+    checkpoint = run.trained()
+    translators, config = restore_translators(run, checkpoint)
+    if options.direction not in ("both", *translators):
+        raise UserError(
+            f"{run} is a run of {config.method}, which translates {', '.join(translators)} alone; "
+            f"leave out --direction {options.direction}"
+        )
     x, y, maps, splits = _read_run(options, config)
-    names = ["x_to_y", "y_to_x"] if options.direction == "both" else [options.direction]
+    names = list(translators) if options.direction == "both" else [options.direction]
     about = {
         "run": str(options.run),
+        "method": config.method,
         "step": checkpoint.step,
         "dataset": options.dataset or config.dataset,
         "splits": splits,
         "image_size": list(config.image_shape),
         "resize_method": config.resize_method,
     }
-    return translate_run(run, checkpoint, x, y, names, options.pairs), about, maps
+    directions = translate_both(compiled(translators), x, y, names, options.pairs)
+    return directions, about, maps
 
 
-def _read_run(options: Options, config: Config):
+def _read_run(options: Options, config: RunSettings):
     """The images of both domains that a run is judged on, its label maps, and where they are from."""
     from .data.sources import open_source
     from .evaluation.translations import read_images
@@ -149,7 +158,7 @@ def _read_run(options: Options, config: Config):
     dataset = options.dataset or config.dataset
     domains = open_source(dataset, options.data_dir or config.data_dir)
     splits = {}
-    for letter, name in (("A", "x"), ("B", "y")):
+    for letter, name in zip(config.domains, "xy", strict=True):
         splits[name] = f"test{letter}" if f"test{letter}" in domains else f"train{letter}"
         if splits[name].startswith("train"):
             log(f"{dataset} has no test{letter}: judging on the training images of {name}")
@@ -164,8 +173,8 @@ def _read_run(options: Options, config: Config):
     return x, y, maps, splits
 
 
-def training_evaluator(config: Config, gan) -> Callable[[], dict[str, float]]:
-    """Measure a `CycleGAN` while it is trained, as `evaluate` measures the run without options.
+def training_evaluator(config: RunSettings, method) -> Callable[[], dict[str, float]]:
+    """Measure a method while it is trained, as `evaluate` measures the run without options.
 
     Returns:
         A function that gives the numbers of the translated images by names such as
@@ -175,16 +184,16 @@ def training_evaluator(config: Config, gan) -> Callable[[], dict[str, float]]:
         UserError: The test images cannot be read.
     """
     from .evaluation.judge import judge
-    from .evaluation.translations import cycles, translate_both
+    from .evaluation.translations import compiled, translate_both
 
     options = Options(run=config.run_folder)
     x, y, _, _ = _read_run(options, config)
     metrics = distribution_metrics(options)
-    compiled = cycles(gan.generator_g, gan.generator_f)
+    translators = compiled(method.translators)
 
     def measure() -> dict[str, float]:
         numbers = {}
-        directions = translate_both(compiled, x, y, list(compiled), options.pairs)
+        directions = translate_both(translators, x, y, list(translators), options.pairs)
         for direction, translations in directions.items():
             result = judge(translations, metrics, what=f"measuring {direction}")
             for section in ("distribution", "paired", "cycle"):

@@ -1,6 +1,7 @@
 """Pictures for people to look at: sample grids, loss curves, before and after."""
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -75,12 +76,16 @@ def loss_curves(metrics: Sequence[Mapping[str, float]], path: Path) -> None:
 
 
 def loss_groups(metrics: Sequence[Mapping[str, float]]) -> dict[str, list[str]]:
-    """The names of the losses that belong on one pair of axes, by title."""
+    """The names of the losses that belong on one pair of axes, by title.
+
+    What generators and discriminators pay each other is one group, all else another, titled by its
+    kinds: cycle_x and cycle_y are of one.
+    """
     names = [name for name in metrics[-1] if name != "step"]
-    groups = {
-        "adversarial": [name for name in names if name.startswith(("generator", "discriminator"))],
-        "cycle and identity": [name for name in names if name.startswith(("cycle", "identity"))],
-    }
+    adversarial = [name for name in names if name.startswith(("generator", "discriminator"))]
+    others = [name for name in names if name not in adversarial]
+    kinds = dict.fromkeys(re.sub("_[xy]$", "", name).replace("_", " ") for name in others)
+    groups = {"adversarial": adversarial, " and ".join(kinds): others}
     return {title: members for title, members in groups.items() if members}
 
 

@@ -1,193 +1,215 @@
-"""Every setting of a run, in one frozen dataclass."""
+"""What a setting is, and the settings that every run has. Nothing heavy is imported here."""
 
 import dataclasses
 import json
 import math
-import re
+import os
+import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from .errors import UserError
 
-MIN_IMAGE_SIZE = 24  # below it the PatchGAN has no patch left
 # Those of a 64-megapixel sensor; a WebP, the worst, takes 1 GiB of memory while it is decoded.
 MAX_PIXELS = 65_000_000
 
 
-def _setting(default: Any, group: str, text: str, aliases: tuple[str, ...] = ()) -> Any:
-    metadata = {"group": group, "help": text, "aliases": aliases}
-    return dataclasses.field(default=default, metadata=metadata)
+def setting(
+    default: Any,
+    group: str,
+    help: str,
+    *,
+    lowest: float | None = None,
+    above: float | None = None,
+    highest: float | None = None,
+    below: float | None = None,
+    may_change: bool = False,
+    is_place: bool = False,
+    aliases: tuple[str, ...] = (),
+) -> Any:
+    """Declare a setting, in the one place where all that is known of it stands.
+
+    Args:
+        default: Its value where nothing else is said.
+        group: The heading that --help shows it under.
+        help: One line, with the unit.
+        lowest: The least value it takes; None is not compared.
+        above: It takes values above this alone.
+        highest: The largest value it takes.
+        below: It takes values below this alone.
+        may_change: Whether a run may go on with another value: it changes where or how often a run
+            is looked at, or on what it runs, but not its weights (or no more than their rounding).
+        is_place: Whether it is a path that may be another one on each worker of a run.
+        aliases: Other spellings of its option.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "group": group,
+            "help": help,
+            "lowest": lowest,
+            "above": above,
+            "highest": highest,
+            "below": below,
+            "may_change": may_change,
+            "is_place": is_place,
+            "aliases": aliases,
+        },
+    )
 
 
 @dataclass(frozen=True)
-class Config:
-    """Every setting of a run; the defaults are those of the `tutorial` preset.
+class RunSettings:
+    """The settings that every run has, whatever its method.
+
+    A method adds its own in a frozen dataclass on top of this one. Values are checked against what
+    each setting declares; `check` is the place for what several must keep together.
+
+    Attributes:
+        method: Name of the method that the settings are of.
 
     Raises:
         UserError: A setting, or two together, cannot work.
     """
 
-    dataset: str = _setting(
+    method: ClassVar[str]
+
+    dataset: str = setting(
         "emoji",
         "data",
         "a TFDS name (cycle_gan/horse2zebra), a folder or .zip with trainA and trainB, emoji or earth",
+        is_place=True,
     )
-    data_dir: str | None = _setting(
-        None, "data", "where TFDS keeps prepared data sets (default: ~/tensorflow_datasets)"
+    data_dir: str | None = setting(
+        None,
+        "data",
+        "where TFDS keeps prepared data sets (default: ~/tensorflow_datasets)",
+        may_change=True,
+        is_place=True,
     )
-    image_size: int | str = _setting(256, "data", "pixels a side, or HEIGHTxWIDTH, to train at")
-    load_size: int | str | None = _setting(
+    image_size: int | str = setting(256, "data", "pixels a side, or HEIGHTxWIDTH, to train at")
+    load_size: int | str | None = setting(
         None, "data", "size to scale to before the random crop (default: 286/256 of image-size)"
     )
-    resize_method: Literal["nearest", "bilinear", "bicubic", "lanczos"] = _setting(
+    resize_method: Literal["nearest", "bilinear", "bicubic", "lanczos"] = setting(
         "nearest", "data", "interpolation; all but nearest filter against aliasing"
     )
-    mirror: bool = _setting(True, "data", "mirror every other training image left to right")
-    batch_size: int = _setting(1, "data", "images of each domain a step, on all devices together")
-    skip_unreadable: bool = _setting(
+    mirror: bool = setting(True, "data", "mirror every other training image left to right")
+    batch_size: int = setting(
+        1, "data", "images of each domain a step, on all devices together", lowest=1
+    )
+    skip_unreadable: bool = setting(
         False, "data", "leave out images that cannot be read, instead of stopping"
     )
-    max_pixels: int = _setting(
+    max_pixels: int = setting(
         MAX_PIXELS,
         "data",
         "images of more pixels are not decoded: a small file can fill the memory",
+        lowest=1,
+        may_change=True,
     )
 
-    generator: str = _setting(
-        "unet",
-        "networks",
-        "unet (the tutorial's), resnet9 or resnet6 (the paper's, with so many residual blocks), "
-        "or tensorflow_examples",
+    epochs: int = setting(10, "training", "an epoch shows the larger domain once", lowest=1)
+    steps: int | None = setting(
+        None, "training", "train for this many steps instead of epochs", lowest=1
     )
-    filters: int = _setting(64, "networks", "channels of a generator's first layer")
-    unet_levels: int | None = _setting(
-        None, "networks", "how often the U-Net halves the image (default: down to 1x1, at most 8)"
+    learning_rate: float = setting(2e-4, "training", "of the Adam optimizers", above=0)
+    beta_1: float = setting(
+        0.5, "training", "first moment decay of the Adam optimizers", lowest=0, below=1
     )
-    upsampling: Literal["transpose", "resize"] = _setting(
-        "transpose", "networks", "transposed convolution, or nearest resize and convolution"
+    epsilon: float = setting(
+        1e-7, "training", "what Adam adds to the root of the second moment", above=0
     )
-    norm_affine: bool = _setting(
-        True, "networks", "instance norms learn a scale and an offset (the paper's do not)"
+    epsilon_form: Literal["keras", "pytorch"] = setting(
+        "keras",
+        "training",
+        "whether that is the second moment as it stands, or corrected for its start at zero",
     )
-    discriminator_filters: int = _setting(
-        64, "networks", "channels of a discriminator's first layer"
+    decay_start: float = setting(
+        1.0,
+        "training",
+        "share of the run after which the rate falls linearly to 0 (paper: 0.5)",
+        lowest=0,
+        highest=1,
     )
-    leaky_slope: float = _setting(
-        0.3, "networks", "negative slope of the discriminators' leaky ReLUs (paper: 0.2)"
+    seed: int = setting(
+        0, "training", "initial weights, data order and every random choice", lowest=0
     )
-    init_generator_g: str | None = _setting(
-        None, "networks", "start G from a PyTorch checkpoint or what convert made of one"
-    )
-    init_generator_f: str | None = _setting(
-        None, "networks", "start F from a PyTorch checkpoint or what convert made of one"
-    )
-
-    adversarial_loss: Literal["bce", "lsgan"] = _setting(
-        "bce", "objective", "cross-entropy, or least squares as in the paper"
-    )
-    lambda_adversarial: float = _setting(
-        1.0, "objective", "weight of the adversarial loss; 0 trains no discriminators"
-    )
-    lambda_cycle: float = _setting(10.0, "objective", "weight of the cycle consistency loss")
-    cycle_terms: Literal["both", "forward", "backward"] = _setting(
-        "both", "objective", "forward is F(G(x)) = x, backward is G(F(y)) = y"
-    )
-    lambda_identity: float = _setting(
-        0.5, "objective", "weight of the identity loss, as a factor of lambda-cycle; 0 is off"
-    )
-    pool_size: int = _setting(
-        0, "objective", "past generated images the discriminators see (paper: 50); 0 is off"
-    )
-
-    epochs: int = _setting(10, "training", "an epoch shows the larger domain once")
-    steps: int | None = _setting(None, "training", "train for this many steps instead of epochs")
-    learning_rate: float = _setting(2e-4, "training", "of the four Adam optimizers")
-    beta_1: float = _setting(0.5, "training", "first moment decay of the four Adam optimizers")
-    decay_start: float = _setting(
-        1.0, "training", "share of the run after which the rate falls linearly to 0 (paper: 0.5)"
-    )
-    seed: int = _setting(0, "training", "initial weights, data order and every random choice")
-    jit: Literal["auto", "on", "off"] = _setting(
+    jit: Literal["auto", "on", "off"] = setting(
         "auto", "training", "compile the training step with XLA; auto does on a GPU"
     )
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = _setting(
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = setting(
         "float32", "training", "what the networks compute in; their weights are float32"
     )
-    remat: bool = _setting(
-        False, "training", "compute the generators' activations twice instead of keeping them"
+    remat: bool = setting(
+        False,
+        "training",
+        "compute the generators' activations twice instead of keeping them",
+        may_change=True,
     )
-    strategy: Literal["auto", "one", "mirrored", "multiworker", "tpu"] = _setting(
+    strategy: Literal["auto", "one", "mirrored", "multiworker", "tpu"] = setting(
         "auto",
         "training",
         "devices: one, all of this machine, those of all workers of TF_CONFIG, a TPU; auto takes "
         "what there is",
+        may_change=True,
     )
-    steps_per_call: int = _setting(
-        1, "training", "steps between returns to Python; more help where launching is slow"
+    steps_per_call: int = setting(
+        1,
+        "training",
+        "steps between returns to Python; more help where launching is slow",
+        lowest=1,
+        may_change=True,
     )
 
-    run_dir: str | None = _setting(
-        None, "run", "folder of the run (default: runs/DATASET); one that exists is continued"
+    run_dir: str | None = setting(
+        None,
+        "run",
+        "folder of the run (default: runs/DATASET); one that exists is continued",
+        may_change=True,
+        is_place=True,
     )
-    checkpoint_every: int = _setting(1000, "run", "steps between checkpoints")
-    keep_checkpoints: int = _setting(3, "run", "how many of the newest checkpoints to keep")
-    sample_every: int = _setting(500, "run", "steps between sample pictures; 0 is never")
-    log_every: int = _setting(10, "run", "steps between lines of metrics.jsonl")
-    evaluate_every: int = _setting(
+    checkpoint_every: int = setting(
+        1000, "run", "steps between checkpoints", lowest=1, may_change=True
+    )
+    keep_checkpoints: int = setting(
+        3, "run", "how many of the newest checkpoints to keep", lowest=1, may_change=True
+    )
+    sample_every: int = setting(
+        500, "run", "steps between sample pictures; 0 is never", lowest=0, may_change=True
+    )
+    log_every: int = setting(
+        10, "run", "steps between lines of metrics.jsonl", lowest=1, may_change=True
+    )
+    evaluate_every: int = setting(
         0,
         "run",
         "steps between evaluations of the test images into evaluations.jsonl; 0 is never",
+        lowest=0,
+        may_change=True,
         aliases=("--every",),
     )
 
     def __post_init__(self):
-        if not re.fullmatch(r"unet|resnet\d+|tensorflow_examples", self.generator):
-            raise UserError(
-                f"--generator is {self.generator!r}; it takes unet, resnet9 (or resnet with any "
-                "number of blocks) or tensorflow_examples"
-            )
-        for name, allowed in _choices().items():
-            if getattr(self, name) not in allowed:
-                raise UserError(
-                    f"--{_option(name)} is {getattr(self, name)!r}; it takes {', '.join(allowed)}"
-                )
-        for name, lowest in _LOWEST.items():
-            value = getattr(self, name)
-            if value is not None and not (lowest <= value < math.inf):
-                raise UserError(f"--{_option(name)} is {value}; it must be at least {lowest}")
-        for name in ("learning_rate",):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UserError(f"--{_option(name)} is {getattr(self, name)}; it must be above 0")
-        if not 0 <= self.beta_1 < 1:
-            raise UserError(f"--beta-1 is {self.beta_1}; it must be from 0 to below 1")
-        if not 0 <= self.decay_start <= 1:
-            raise UserError(f"--decay-start is {self.decay_start}; it is a share, from 0 to 1")
-        if not self.lambda_adversarial and not self.lambda_cycle:
-            raise UserError(
-                "--lambda-adversarial and --lambda-cycle are both 0, which leaves nothing to learn"
-            )
-        self._check_sizes()
-
-    def _check_sizes(self):
-        multiple = self.size_multiple
-        for side in self.image_shape:
-            if side % multiple or side < MIN_IMAGE_SIZE:
-                below = side // multiple * multiple
-                fitting = [s for s in (below, below + multiple) if s >= MIN_IMAGE_SIZE]
-                fitting = fitting or [-(-MIN_IMAGE_SIZE // multiple) * multiple]
-                raise UserError(
-                    f"--image-size {self.image_size} does not fit the {self.generator} generator, "
-                    f"which takes multiples of {multiple} from {MIN_IMAGE_SIZE} on: "
-                    f"the nearest to {side} {'are' if len(fitting) > 1 else 'is'} "
-                    f"{' and '.join(map(str, fitting))}"
-                )
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            _check_value(self, field, hints[field.name])
         if any(load < size for load, size in zip(self.load_shape, self.image_shape, strict=True)):
             raise UserError(
                 f"--load-size {self.load_size} is smaller than --image-size {self.image_size}, "
                 "which is cropped from it"
             )
+        self.check()
+
+    def check(self) -> None:
+        """See that the settings of a method fit each other; methods with rules of their own add them.
+
+        Raises:
+            UserError: They do not.
+        """
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -203,16 +225,14 @@ class Config:
         return parse_size("load-size", self.load_size)
 
     @property
-    def levels(self) -> int:
-        """How often the U-Net halves the image."""
-        return self.unet_levels or min(8, min(self.image_shape).bit_length() - 1)
+    def size_multiple(self) -> int:
+        """Heights and widths that the translators take are multiples of this."""
+        return 1
 
     @property
-    def size_multiple(self) -> int:
-        """Image heights and widths must be multiples of this."""
-        if self.generator == "unet":
-            return 2**self.levels
-        return 256 if self.generator == "tensorflow_examples" else 4
+    def domains(self) -> tuple[str, str]:
+        """Which of the data's domains, A and B, are X and Y."""
+        return "A", "B"
 
     @property
     def run_folder(self) -> Path:
@@ -223,105 +243,77 @@ class Config:
         return Path("runs") / name.replace("/", "_").replace(":", "_")
 
     def to_json(self) -> str:
-        """The settings as a JSON object."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, path: Path) -> "Config":
-        """Read what `to_json` wrote.
-
-        Raises:
-            UserError: The file cannot be read, is not JSON or names a setting that does not exist.
-        """
-        try:
-            values = json.loads(path.read_text())
-            return cls(**values)
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror}") from error
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{path} is not the config.json of a run: {error}") from error
+        """The settings as a JSON object, the name of their method first."""
+        return json.dumps({"method": self.method} | dataclasses.asdict(self), indent=2) + "\n"
 
 
-_LOWEST = {
-    "batch_size": 1,
-    "max_pixels": 1,
-    "filters": 1,
-    "unet_levels": 2,
-    "discriminator_filters": 1,
-    "leaky_slope": 0,
-    "lambda_adversarial": 0,
-    "lambda_cycle": 0,
-    "lambda_identity": 0,
-    "pool_size": 0,
-    "epochs": 1,
-    "steps": 1,
-    "seed": 0,
-    "checkpoint_every": 1,
-    "keep_checkpoints": 1,
-    "sample_every": 0,
-    "log_every": 1,
-    "evaluate_every": 0,
-    "steps_per_call": 1,
-}
+def option(name: str) -> str:
+    """The option of a setting: --batch-size for batch_size."""
+    return "--" + name.replace("_", "-")
 
 
-def _option(field_name: str) -> str:
-    return field_name.replace("_", "-")
-
-
-def _choices() -> dict[str, tuple[str, ...]]:
-    hints = typing.get_type_hints(Config)
+def named(fields, **wanted) -> set[str]:
+    """The names of those dataclass fields whose declaration has the values that are wanted."""
     return {
-        name: typing.get_args(hint)
-        for name, hint in hints.items()
-        if typing.get_origin(hint) is Literal
+        field.name
+        for field in fields
+        if all(field.metadata[key] == value for key, value in wanted.items())
     }
 
 
-def parse_size(option: str, size: int | str) -> tuple[int, int]:
-    """Height and width from 256 or 256x192; `option` is what an error names."""
+def parse_size(name: str, size: int | str) -> tuple[int, int]:
+    """Height and width from 256 or 256x192; `name` is the option that an error names."""
     try:
         sides = [int(side) for side in str(size).lower().split("x")]
         height, width = sides * 2 if len(sides) == 1 else sides
     except ValueError:
-        raise UserError(
-            f"--{option} is {size!r}; it takes 256 or 256x192 (height x width)"
-        ) from None
+        raise UserError(f"--{name} is {size!r}; it takes 256 or 256x192 (height x width)") from None
     if min(height, width) < 1:
-        raise UserError(f"--{option} is {size}; both sides must be positive")
+        raise UserError(f"--{name} is {size}; both sides must be positive")
     return height, width
 
 
-PRESETS: dict[str, Config] = {
-    # The TensorFlow tutorial, setting for setting.
-    "tutorial": Config(),
-    # The paper (section 7) and the authors' code.
-    "paper": Config(
-        resize_method="bicubic",
-        generator="resnet9",
-        norm_affine=False,
-        leaky_slope=0.2,
-        adversarial_loss="lsgan",
-        pool_size=50,
-        epochs=200,
-        decay_start=0.5,
-    ),
-    # Small enough for two CPU cores; chosen by benchmarks/demo_search.py.
-    "demo": Config(
-        image_size=64,
-        load_size=64,
-        resize_method="bicubic",
-        filters=32,
-        unet_levels=5,
-        upsampling="resize",
-        discriminator_filters=32,
-        leaky_slope=0.2,
-        adversarial_loss="lsgan",
-        batch_size=4,
-        learning_rate=5e-4,
-        steps=2000,
-        decay_start=0.5,
-        checkpoint_every=250,
-        sample_every=250,
-    ),
-}
+def _check_value(settings: RunSettings, field: dataclasses.Field, hint: Any) -> None:
+    """Hold one value to the type and the limits that its setting declares; paths become text."""
+    value, told = getattr(settings, field.name), option(field.name)
+    alternatives = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in alternatives:
+        return
+    if isinstance(value, os.PathLike) and str in alternatives:
+        value = os.fspath(value)
+        object.__setattr__(settings, field.name, value)
+    choices = [c for hint in alternatives for c in typing.get_args(hint)]
+    if choices:
+        if value not in choices:
+            raise UserError(f"{told} is {value!r}; it takes {', '.join(map(str, choices))}")
+        return
+    kinds = tuple(kind for kind in alternatives if kind is not type(None))
+    takes = (*kinds, int) if float in kinds else kinds
+    if not isinstance(value, takes) or (isinstance(value, bool) and bool not in kinds):
+        raise UserError(f"{told} is {value!r}; it takes {' or '.join(_KINDS[k] for k in kinds)}")
+    if not isinstance(value, bool | str) and not _within(value, field.metadata):
+        raise UserError(f"{told} is {value}; it must be {_limits(field.metadata)}")
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
+
+
+def _within(value: float, limits: Mapping) -> bool:
+    return (
+        math.isfinite(value)
+        and (limits["lowest"] is None or value >= limits["lowest"])
+        and (limits["above"] is None or value > limits["above"])
+        and (limits["highest"] is None or value <= limits["highest"])
+        and (limits["below"] is None or value < limits["below"])
+    )
+
+
+def _limits(limits: Mapping) -> str:
+    """The limits in words: "from 0 to below 1"."""
+    low, high = limits["lowest"], limits["highest"]
+    upper = f"below {limits['below']}" if high is None else str(high)
+    if high is not None or limits["below"] is not None:
+        return f"from {low} to {upper}"
+    if limits["above"] is not None:
+        return f"above {limits['above']}"
+    return "a finite number" if low is None else f"at least {low}"

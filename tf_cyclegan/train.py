@@ -1,23 +1,22 @@
-"""Train a CycleGAN: `python -m tf_cyclegan.train --dataset cycle_gan/horse2zebra`."""
+"""Train a translator: `python -m tf_cyclegan.train --dataset cycle_gan/horse2zebra`."""
 
-import argparse
-import dataclasses
 import sys
 import types
-import typing
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
 
 from .commands import import_tensorflow, parse, run_command
-from .data.embedded import EMBEDDED
+from .methods import method_of
 from .progress import log
-from .settings import PRESETS, Config
+from .settings import RunSettings
+from .training.options import options_of, settings_before, settings_of
 from .training.run import Run
 
+ABOUT = "Train a translator between two domains of images."
 
-def train(config: Config, on_sample: Callable[[Path], None] | None = None) -> Path:
+
+def train(config: RunSettings, on_sample: Callable[[Path], None] | None = None) -> Path:
     """Train as `config` says, or go on where its run folder ended, and export both directions.
 
     Args:
@@ -44,11 +43,10 @@ def train(config: Config, on_sample: Callable[[Path], None] | None = None) -> Pa
         return _train_on(devices, config, run, on_sample)
 
 
-def _train_on(devices, config: Config, run: Run, on_sample) -> Path:
+def _train_on(devices, config: RunSettings, run: Run, on_sample) -> Path:
     from .data.pipeline import load_dataset
     from .evaluate import training_evaluator
-    from .methods.cyclegan.step import CycleGAN
-    from .training.initial_generators import load_initial_generators
+    from .training.initial_networks import load_initial_networks
     from .training.trainer import Trainer, check_run_folder, xla_pays
     from .translation.translator import export_run
 
@@ -65,11 +63,11 @@ def _train_on(devices, config: Config, run: Run, on_sample) -> Path:
             tell(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")
     total_steps = config.steps or config.epochs * data.steps_per_epoch
     with devices.scope():
-        gan = CycleGAN(config, total_steps, devices.replicas(xla_pays(config)))
+        method = method_of(config).build(config, total_steps, devices.replicas(xla_pays(config)))
     if not run.has_checkpoints:
-        load_initial_generators(gan, config)
-    evaluate = training_evaluator(config, gan) if config.evaluate_every else None
-    trainer = Trainer(gan, data, config, total_steps, evaluate, on_sample, devices)
+        load_initial_networks(method, config)
+    evaluate = training_evaluator(config, method) if config.evaluate_every else None
+    trainer = Trainer(method, data, config, total_steps, evaluate, on_sample, devices)
 
     tell(
         f"{run}: {len(data.train_x)} images of X, {len(data.train_y)} of Y, "
@@ -92,60 +90,11 @@ def _tell_nothing(_message: str) -> None:
     """What a worker that is not the chief says in its place."""
 
 
-def parse_config(arguments: list[str] | None = None) -> Config:
-    """Turn command line options into a Config; an error or --help ends the program.
-
-    What is not given comes from --preset; without it from the run in --run-dir if that has begun,
-    else from `demo` for the embedded data sets and from `tutorial` for any other.
-    """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", choices=PRESETS)
-    first.add_argument("--dataset")
-    first.add_argument("--run-dir")
-    known, _ = first.parse_known_args(arguments)
-    given = {"dataset": known.dataset, "run_dir": known.run_dir}
-    given = {name: value for name, value in given.items() if value is not None}
-    stored = Run(Config(**given).run_folder)
-    if known.preset is None and stored.has_settings:
-        base = stored.read_settings()
-    else:
-        is_embedded = given.get("dataset", "emoji") in EMBEDDED
-        base = PRESETS[known.preset or ("demo" if is_embedded else "tutorial")]
-
-    options = parse(_options_of(base), arguments, "train")
-    values = {}
-    for group in dataclasses.fields(options):
-        if group.name != "preset":
-            values |= dataclasses.asdict(getattr(options, group.name))
-    return Config(**values)
-
-
-def _options_of(base: Config) -> type:
-    """A dataclass with a field for each group of settings, so that --help shows them grouped."""
-    import tyro
-
-    hints = typing.get_type_hints(Config)
-    groups: dict[str, list] = {}
-    for field in dataclasses.fields(Config):
-        about = tyro.conf.arg(help=field.metadata["help"], aliases=field.metadata["aliases"])
-        hint = Annotated[hints[field.name], about]
-        default = dataclasses.field(default=getattr(base, field.name))
-        groups.setdefault(field.metadata["group"], []).append((field.name, hint, default))
-    preset = Annotated[
-        Literal[tuple(PRESETS)] | None,
-        tyro.conf.arg(
-            help="settings to start from (default: demo for emoji and earth, else tutorial)"
-        ),
-    ]
-    members = [("preset", preset, dataclasses.field(default=None))]
-    for name, fields in groups.items():
-        group = dataclasses.make_dataclass(name, fields)
-        members.append(
-            (name, tyro.conf.OmitArgPrefixes[group], dataclasses.field(default_factory=group))
-        )
-    options = dataclasses.make_dataclass("Options", members)
-    options.__doc__ = "Train a CycleGAN on two folders of images, nothing paired."
-    return options
+def parse_config(arguments: list[str] | None = None) -> RunSettings:
+    """Turn command line options into settings; an error or --help ends the program."""
+    base = settings_before(arguments)
+    options = parse(options_of(base, ABOUT), arguments, "train")
+    return settings_of(options, type(base))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -167,7 +116,9 @@ def main(arguments: list[str] | None = None) -> None:
 class _CallableModule(types.ModuleType):
     """Lets `tf_cyclegan.train(config)` work although `train` is also this module's name."""
 
-    def __call__(self, config: Config, on_sample: Callable[[Path], None] | None = None) -> Path:
+    def __call__(
+        self, config: RunSettings, on_sample: Callable[[Path], None] | None = None
+    ) -> Path:
         return train(config, on_sample)
 
 

@@ -34,8 +34,8 @@ def networks() -> tuple[float, int, int, int]:
     """Operations of a step at 256x256, weights of a generator and of a discriminator, gradients."""
     from benchmarks import tutorial
     from benchmarks.flops import step_flops
-    from tf_cyclegan.methods.cyclegan.step import build_discriminator, build_generator
-    from tf_cyclegan.settings import PRESETS
+    from tf_cyclegan.methods.adversarial import build_discriminator, build_generator
+    from tf_cyclegan.methods.cyclegan.settings import PRESETS
 
     config = dataclasses.replace(PRESETS["paper"], image_size=256)
     generator, discriminator = build_generator(config, 0), build_discriminator(config, 0)

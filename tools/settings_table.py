@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from tf_cyclegan.settings import PRESETS, Config
+from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 MARKED = re.compile(r"(<!-- settings: .*? -->\n).*?(<!-- end of settings -->)", re.DOTALL)

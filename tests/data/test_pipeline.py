@@ -9,7 +9,7 @@ from PIL import Image
 from tf_cyclegan.data import pipeline
 from tf_cyclegan.data.pipeline import load_dataset
 from tf_cyclegan.errors import UserError
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from conftest import TINY_SETTINGS
 
 from tf_cyclegan import ablate
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
 
 # The terms that each variant of the paper's section 5.1.4 is left with.
 GAN = {"generator_g", "generator_f", "discriminator_x", "discriminator_y"}

@@ -14,7 +14,7 @@ import pytest
 from conftest import write_images
 
 from tf_cyclegan import ablate, convert, evaluate, export, study, train, translate
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 

@@ -22,8 +22,8 @@ from conftest import TINY_SETTINGS
 from PIL import Image
 
 from tf_cyclegan import demo, translate
-from tf_cyclegan.methods.cyclegan.step import build_generator
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.adversarial import build_generator
+from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.translation import demo_page, uploads
 from tf_cyclegan.translation.translator import export_run
 

@@ -18,7 +18,7 @@ from tf_cyclegan.errors import NotMeasurable, UserError
 from tf_cyclegan.evaluation.judge import judge
 from tf_cyclegan.evaluation.page import evaluation_page
 from tf_cyclegan.evaluation.translations import NO_PAIR, Translations, find_pairs, short_names
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.translation.translator import save_translator
 
 

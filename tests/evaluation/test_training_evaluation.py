@@ -10,7 +10,7 @@ from conftest import TINY_SETTINGS
 
 import tf_cyclegan as cg
 from tf_cyclegan import evaluate
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.training.run import Log, Run
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cyclegan import PRESETS, CycleGAN
-from tf_cyclegan.methods.cyclegan.step import LinearDecay
 from tf_cyclegan.models import patchgan_discriminator, resnet_generator, unet_generator
 from tf_cyclegan.optimization.image_pool import RNG, ImagePool
+from tf_cyclegan.optimization.schedules import LinearDecay
 
 from . import golden, tutorial
 

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from tf_cyclegan.errors import UserError
-from tf_cyclegan.settings import PRESETS, Config
+from tf_cyclegan.methods import read_settings
+from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 
 
 def test_presets_are_what_they_are_named_after():
@@ -70,7 +71,7 @@ def test_json_there_and_back(tmp_path):
     config = dataclasses.replace(PRESETS["paper"], image_size="128x256", seed=7)
     path = tmp_path / "config.json"
     path.write_text(config.to_json())
-    assert Config.from_json(path) == config
+    assert read_settings(path) == config
     assert json.loads(path.read_text())["seed"] == 7
 
 
@@ -79,7 +80,7 @@ def test_a_broken_config_file_is_named(tmp_path, text):
     path = tmp_path / "config.json"
     path.write_text(text)
     with pytest.raises(UserError):
-        Config.from_json(path)
+        read_settings(path)
 
 
 def test_every_setting_has_a_group_and_a_help_text():

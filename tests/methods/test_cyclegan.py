@@ -6,8 +6,9 @@ import tensorflow as tf
 from conftest import TINY_SETTINGS
 
 from tf_cyclegan.errors import UserError
-from tf_cyclegan.methods.cyclegan.step import CycleGAN, LinearDecay
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.step import CycleGAN
+from tf_cyclegan.optimization.schedules import LinearDecay
 
 TINY = Config(**TINY_SETTINGS)
 TERMS = ["generator_g", "generator_f", "cycle_x", "cycle_y", "identity_x", "identity_y"]

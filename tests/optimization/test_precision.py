@@ -8,9 +8,9 @@ from conftest import TINY_SETTINGS
 
 import tf_cyclegan as cg
 from tf_cyclegan.errors import UserError
+from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.optimization.loss_scale import STEPS_TO_GROW, LossScale
-from tf_cyclegan.settings import Config
 
 TINY = Config(**TINY_SETTINGS)
 

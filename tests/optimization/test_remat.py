@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.models import resnet_generator, unet_generator
 from tf_cyclegan.optimization.remat import Rematerialised
-from tf_cyclegan.settings import Config
 
 
 def images(seed=0):

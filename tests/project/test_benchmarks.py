@@ -28,7 +28,7 @@ from benchmarks.cases import case
 from benchmarks.flops import network_flops, step_flops
 from benchmarks.report import number
 from tf_cyclegan.errors import UserError
-from tf_cyclegan.methods.cyclegan.step import build_discriminator, build_generator
+from tf_cyclegan.methods.adversarial import build_discriminator, build_generator
 
 
 def test_flops_of_convolutions():

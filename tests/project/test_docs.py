@@ -19,7 +19,7 @@ import tf_cyclegan
 from tf_cyclegan import commands, demo
 from tf_cyclegan.__main__ import COMMANDS
 from tf_cyclegan.data.embedded import EMBEDDED
-from tf_cyclegan.settings import PRESETS, Config
+from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 from tf_cyclegan.torch_weights.pretrained import NAMES
 from tf_cyclegan.translation.load import saved_model_folder
 

@@ -17,12 +17,12 @@ import pytest
 from tf_cyclegan import convert, train
 from tf_cyclegan.commands import run_command
 from tf_cyclegan.errors import UserError
+from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
-from tf_cyclegan.settings import Config
 from tf_cyclegan.torch_weights import pretrained
 from tf_cyclegan.torch_weights.checkpoint import read_checkpoint
 from tf_cyclegan.torch_weights.networks import TorchNetwork, build_network, convert_checkpoint
-from tf_cyclegan.training.initial_generators import load_initial_generators
+from tf_cyclegan.training.initial_networks import load_initial_networks
 from tf_cyclegan.translation.load import load_translator
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -412,7 +412,7 @@ def test_a_run_starts_from_converted_generators(tmp_path):
     convert_checkpoint(path).save(converted / "model.keras")
     config = Config(**TINY, init_generator_g=str(path), init_generator_f=str(converted))
     gan = CycleGAN(config, 1)
-    load_initial_generators(gan, config)
+    load_initial_networks(gan, config)
     expected = convert_checkpoint(path).get_weights()
     for generator in (gan.generator_g, gan.generator_f):
         for weight, value in zip(generator.get_weights(), expected, strict=True):
@@ -429,7 +429,7 @@ def test_only_a_run_that_begins_is_given_generators(tmp_path, monkeypatch):
     monkeypatch.setattr("tf_cyclegan.training.trainer.Trainer.run", one_step)
     monkeypatch.setattr("tf_cyclegan.translation.translator.export_run", lambda *_: [])
     monkeypatch.setattr(
-        "tf_cyclegan.training.initial_generators.load_initial_generators",
+        "tf_cyclegan.training.initial_networks.load_initial_networks",
         lambda *_: begun.append(1),
     )
     for _ in range(2):
@@ -445,7 +445,7 @@ def test_a_generator_that_does_not_fit_is_told_with_both(tmp_path):
         "run's generator is resnet_6blocks, 2 filters"
     )
     with pytest.raises(UserError, match=sentence):
-        load_initial_generators(CycleGAN(config, 1), config)
+        load_initial_networks(CycleGAN(config, 1), config)
 
 
 @pytest.mark.parametrize("file", ["missing.keras", "missing.pth", "empty.keras", "empty.pth", ""])
@@ -454,4 +454,4 @@ def test_a_file_that_is_no_generator_is_told(tmp_path, file):
         (tmp_path / name).touch()
     config = Config(**TINY, init_generator_g=str(tmp_path / file))
     with pytest.raises(UserError, match=file or "model.keras"):
-        load_initial_generators(SimpleNamespace(generator_g=None), config)
+        load_initial_networks(SimpleNamespace(checkpoint_items={"generator_g": None}), config)

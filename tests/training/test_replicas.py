@@ -21,8 +21,8 @@ from conftest import command_line
 
 import tf_cyclegan as cg
 from tf_cyclegan.errors import UserError
+from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
-from tf_cyclegan.settings import Config
 from tf_cyclegan.training.devices import TPU_VARIABLES, check_tf_config, find_devices
 from tf_cyclegan.training.run import Run
 

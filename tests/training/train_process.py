@@ -12,7 +12,7 @@ import tensorflow as tf
 from tf_cyclegan import train
 from tf_cyclegan.commands import run_command
 from tf_cyclegan.data import pipeline
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods import read_settings
 from tf_cyclegan.training.trainer import Interrupted
 from tf_cyclegan.translation import translator
 
@@ -26,7 +26,7 @@ def main(dtype, cpus, *paths):
     translator.export_run = lambda *_: []  # of float32 networks
     for path in paths:
         try:
-            train.train(Config.from_json(Path(path)))
+            train.train(read_settings(Path(path)))
         except Interrupted as interruption:
             sys.exit(128 + interruption.signal)
 

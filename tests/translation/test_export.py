@@ -157,7 +157,7 @@ def test_both_directions_are_written_under_the_name_of_the_format(run_folder, ca
 
     image = np.random.default_rng(1).uniform(-1, 1, SHAPES[0]).astype("float32")
     for path, direction in zip(written, translator.DIRECTIONS, strict=True):
-        generator, _ = translator.restore_generator(Run(run_folder), direction)
+        generator, _ = translator.restore_translator(Run(run_folder), direction)
         (output,) = run_litert(path)([image])
         expected = output_of(generator, image)
         np.testing.assert_allclose(output, expected, rtol=0, atol=1e-4)
@@ -166,7 +166,7 @@ def test_both_directions_are_written_under_the_name_of_the_format(run_folder, ca
 def test_output_and_keras_format(run_folder, tmp_path):
     main(["--run", str(run_folder), "--format", "keras", "--output", str(tmp_path / "models")])
     loaded = keras.saving.load_model(tmp_path / "models" / "y_to_x.keras")
-    generator, _ = translator.restore_generator(Run(run_folder), "y_to_x")
+    generator, _ = translator.restore_translator(Run(run_folder), "y_to_x")
     image = np.ones(SHAPES[0], "float32")
     np.testing.assert_array_equal(loaded(image), generator(image))
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 import tf_cyclegan as cg
 from tf_cyclegan import export, translate
+from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.models import resnet_generator
-from tf_cyclegan.settings import Config
 from tf_cyclegan.translation.translator import save_translator
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from ..errors import UserError
 from ..progress import progress
-from ..settings import MAX_PIXELS, Config
+from ..settings import MAX_PIXELS, RunSettings
 from .decode import UnreadableImage, decode_image, decode_resized
 from .sources import Domain, open_source
 
@@ -26,7 +26,7 @@ def normalise(images):
     return tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
-def jitter(image, config: Config, crop_seed, mirror_seed):
+def jitter(image, config: RunSettings, crop_seed, mirror_seed):
     """Cut `config.image_shape` from a random place, and mirror every other image left to right.
 
     Args:
@@ -138,7 +138,7 @@ class UnpairedImages:
         test_x, test_y: Encoded; the training images where the data set has no test images.
     """
 
-    config: Config
+    config: RunSettings
     train_x: ScaledImages
     train_y: ScaledImages
     test_x: Domain
@@ -227,33 +227,34 @@ class UnpairedImages:
         return evenly(self.test_x), evenly(self.test_y)
 
 
-def load_dataset(config: Config) -> UnpairedImages:
+def load_dataset(config: RunSettings) -> UnpairedImages:
     """Open the data set of `config` and read every training image once.
 
     Raises:
         UserError: There is no such data set, it has unreadable images, or fewer than a batch.
     """
     domains = open_source(config.dataset, config.data_dir)
+    a, b = config.domains
     train_x, train_y = (
         ScaledImages(
-            domains[split],
+            domains[f"train{letter}"],
             config.load_shape,
             config.resize_method,
             config.skip_unreadable,
             config.max_pixels,
         )
-        for split in ("trainA", "trainB")
+        for letter in (a, b)
     )
     data = UnpairedImages(
         config,
         train_x,
         train_y,
-        domains.get("testA", domains["trainA"]),
-        domains.get("testB", domains["trainB"]),
+        domains.get(f"test{a}", domains[f"train{a}"]),
+        domains.get(f"test{b}", domains[f"train{b}"]),
     )
     if not data.steps_per_epoch:
         raise UserError(
             f"--batch-size {config.batch_size} is larger than the data: "
-            f"trainA has {len(train_x)} images, trainB {len(train_y)}"
+            f"train{a} has {len(train_x)} images, train{b} {len(train_y)}"
         )
     return data

@@ -17,9 +17,6 @@ from ..errors import UserError
 from ..pictures import to_uint8
 from ..progress import progress
 from ..settings import MAX_PIXELS
-from ..training.checkpoints import Checkpoint
-from ..training.run import Run
-from ..translation.translator import restore_generator
 
 Pairs = Literal["names", "order", "none"]
 
@@ -163,56 +160,52 @@ def find_pairs(names: Sequence[str], others: Sequence[str], by: Pairs) -> np.nda
     return np.array([places.get(re.sub("_[AB]$", "", name), NO_PAIR) for name in names])
 
 
-def translate_run(
-    run: Run,
-    checkpoint: Checkpoint,
-    x: ImageSet,
-    y: ImageSet,
-    directions: Sequence[str],
-    pairs: Pairs,
-) -> dict[str, Translations]:
-    """Translate both test sets with a checkpoint of a run, and back.
+Compiled = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor | None]]
 
-    Raises:
-        UserError: The settings of the run are not those of the checkpoint.
+
+def compiled(translators: Mapping[str, Callable]) -> dict[str, Compiled]:
+    """Graphs of translators, by direction.
+
+    Args:
+        translators: From "x_to_y" and "y_to_x", or either, to what maps images to images in [-1, 1].
+
+    Returns:
+        Functions from uint8 images to those translated and those translated back, in [-1, 1]; None in
+        place of the latter where there is no way back.
     """
-    generator_g, generator_f = (
-        restore_generator(run, direction, checkpoint)[0] for direction in ("x_to_y", "y_to_x")
-    )
-    return translate_both(cycles(generator_g, generator_f), x, y, directions, pairs)
 
-
-Cycle = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor]]
-
-
-def cycles(generator_g, generator_f) -> dict[str, Cycle]:
-    """Compiled functions from uint8 images to (translated, cycled) in [-1, 1], by direction."""
-
-    def cycle(there, back):
+    def there_and_back(there, back):
         @tf.function(reduce_retracing=True, autograph=False)
-        def there_and_back(images):
+        def translate(images):
             # Not by way of 256 levels: a generator can hide what it needs for the way back in less.
-            translated = there(normalise(images), training=False)
-            return translated, back(translated, training=False)
+            translated = there(normalise(images))
+            return translated, back and back(translated)
 
-        return there_and_back
+        return translate
 
-    return {"x_to_y": cycle(generator_g, generator_f), "y_to_x": cycle(generator_f, generator_g)}
+    opposite = {"x_to_y": "y_to_x", "y_to_x": "x_to_y"}
+    return {
+        direction: there_and_back(translator, translators.get(opposite[direction]))
+        for direction, translator in translators.items()
+    }
 
 
 def translate_both(
-    cycles: Mapping[str, Cycle],
+    compiled: Mapping[str, Compiled],
     x: ImageSet,
     y: ImageSet,
     directions: Sequence[str],
     pairs: Pairs,
 ) -> dict[str, Translations]:
-    """Translate both test sets with what `cycles` returned, and back."""
+    """Translate test sets with what `compiled` returned, and back where there is a way."""
     results = {}
     for direction in directions:
         source, target = (x, y) if direction == "x_to_y" else (y, x)
-        parts = _in_batches(cycles[direction], source.images, f"translating {direction}")
-        translated, cycled = (np.concatenate([to_uint8(p[i]) for p in parts]) for i in (0, 1))
+        parts = _in_batches(compiled[direction], source.images, f"translating {direction}")
+        translated, cycled = (
+            None if one[0] is None else np.concatenate([to_uint8(part) for part in one])
+            for one in zip(*parts, strict=True)
+        )
         truth = find_pairs(source.names, target.names, pairs)
         results[direction] = Translations(
             source.names, source.images, translated, target.images, truth, cycled

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..files import LEFTOVER, LOCK, append, clean, flush, holding, write_file
-from ..settings import Config
+from ..methods import method_of, read_settings
+from ..settings import RunSettings
 from .checkpoints import Checkpoint, find_checkpoints, newest_readable, save_checkpoint
 
 
@@ -109,14 +110,14 @@ class Run:
             raise UserError(f"{self} is not a folder; choose another --run-dir")
         return list(self.folder.iterdir())
 
-    def read_settings(self) -> Config:
+    def read_settings(self) -> RunSettings:
         """What the run was begun with, or gone on with last.
 
         Raises:
             UserError: The folder is not one of a run, or its settings are damaged.
         """
         self._check_settings()
-        return Config.from_json(self._settings_path)
+        return read_settings(self._settings_path)
 
     def _check_settings(self):
         if self.has_settings:
@@ -128,7 +129,7 @@ class Run:
             )
         raise UserError(f"{self} is not the folder of a run: it has no config.json")
 
-    def write_settings(self, config: Config) -> None:
+    def write_settings(self, config: RunSettings) -> None:
         """Keep the settings that the run goes on with."""
         write_file(self._settings_path, config.to_json())
 
@@ -195,8 +196,9 @@ class Run:
 
     @property
     def is_exported(self) -> bool:
-        """Whether training came to its very end, which is the second SavedModel."""
-        return (self.exports() / "y_to_x" / "saved_model.pb").is_file()
+        """Whether training came to its very end, which is the last SavedModel."""
+        last = method_of(self.read_settings()).directions[-1]
+        return (self.exports() / last / "saved_model.pb").is_file()
 
     def read_evaluation(self) -> dict | None:
         """What the evaluate command measured last; None if nothing whole is there."""

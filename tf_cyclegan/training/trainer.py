@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -19,41 +18,15 @@ from ..commands import ending_signals
 from ..data.pipeline import UnpairedImages
 from ..errors import CannotWrite, UserError
 from ..files import write_file
+from ..methods.method import Trainable
 from ..pictures import image_grid, loss_curves, png_bytes, to_uint8
 from ..progress import ProgressLine, log
-from ..settings import Config
+from ..settings import RunSettings, named, option
 from .checkpoints import Checkpoint, tensorflow_disk_errors
 from .devices import Devices
 from .run import Run
 
-# Settings that change where or how often a run is looked at, or on what it runs, but not its weights:
-# not one bit of them, or for the last two no more than their rounding.
-FREE_SETTINGS = {
-    "data_dir",
-    "max_pixels",
-    "run_dir",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "sample_every",
-    "log_every",
-    "evaluate_every",
-    "steps_per_call",
-    "remat",
-    "strategy",
-}
-PLACES = {"dataset", "data_dir", "run_dir"}  # settings that may be paths, other ones on each worker
 SAMPLE_ROWS = 8
-
-
-class Method(Protocol):
-    """What the trainer asks of a way to translate; `CycleGAN` is one."""
-
-    step: tf.Variable
-    checkpoint_items: dict
-
-    def train_step(self, real_x, real_y) -> dict[str, tf.Tensor]: ...
-
-    def translate(self, real_x, real_y) -> dict[str, tf.Tensor]: ...
 
 
 class Interrupted(Exception):
@@ -86,9 +59,9 @@ class Trainer:
 
     def __init__(
         self,
-        method: Method,
+        method: Trainable,
         data: UnpairedImages,
-        config: Config,
+        config: RunSettings,
         total_steps: int,
         evaluate: Callable[[], Mapping[str, float]] | None = None,
         on_sample: Callable[[Path], None] | None = None,
@@ -112,7 +85,7 @@ class Trainer:
         self._untold: list[dict] = []  # lines of the log that TensorBoard has not got yet
         self._train_step = self.devices.function(method.train_step, xla_pays(config))
         self._train_steps = tf.function(self._several_steps, autograph=False)
-        self._translate = self.devices.function(method.translate, jit=False)
+        self._samples = self.devices.function(method.samples, jit=False)
 
     @property
     def step(self) -> int:
@@ -256,7 +229,8 @@ class Trainer:
     def _check_workers(self):
         """See that all workers are about to do the same."""
         here = dataclasses.asdict(self.config) | self._data_facts()
-        here = {name: here[name] for name in here if name not in PLACES}
+        places = named(dataclasses.fields(self.config), is_place=True)
+        here = {name: here[name] for name in here if name not in places}
         what = {
             "settings or images": zlib.crc32(json.dumps(here).encode()),
             "checkpoints": self.step,
@@ -371,16 +345,8 @@ class Trainer:
     def _save_samples(self, step: int, real_x, real_y):
         if not self.devices.is_chief:
             return
-        translated = self._translate(real_x, real_y)
-        headings = {
-            "x": real_x,
-            "G(x)": translated["fake_y"],
-            "F(G(x))": translated["cycled_x"],
-            "y": real_y,
-            "F(y)": translated["fake_x"],
-            "G(F(y))": translated["cycled_y"],
-        }
-        grid = image_grid({heading: to_uint8(images) for heading, images in headings.items()})
+        columns = self._samples(real_x, real_y)
+        grid = image_grid({heading: to_uint8(images) for heading, images in columns.items()})
         path = self.run_files.sample(step)
         write_file(path, png_bytes(grid))
         with tensorflow_disk_errors(self.run_files.tensorboard):
@@ -414,7 +380,7 @@ class Trainer:
             ) from error
 
 
-def xla_pays(config: Config) -> bool:
+def xla_pays(config: RunSettings) -> bool:
     """Whether to compile the training step of `config` with XLA on this machine.
 
     On a CPU TensorFlow's own convolutions (oneDNN) beat XLA's, and compiling takes longer than
@@ -439,7 +405,7 @@ class Speed:
         return f"{(step - self._first) * self._batch_size / max(seconds, 1e-9):.1f} images/s"
 
 
-def check_run_folder(run: Run, config: Config) -> None:
+def check_run_folder(run: Run, config: RunSettings) -> None:
     """See that a run with these settings can begin or go on in a folder.
 
     Raises:
@@ -453,12 +419,17 @@ def check_run_folder(run: Run, config: Config) -> None:
     settings = run.read_settings()
     if not run.has_checkpoints:
         return
+    if settings.method != config.method:
+        raise UserError(
+            f"{run} holds a run of the method {settings.method}, not {config.method}; "
+            "choose another --run-dir"
+        )
     before, now = (dataclasses.asdict(each) for each in (settings, config))
-    free = set(FREE_SETTINGS)
+    free = named(dataclasses.fields(config), may_change=True)
     if config.decay_start >= 1:
         free |= {"epochs", "steps"}  # at a constant rate a run may go on for longer
     differing = [
-        f"--{name.replace('_', '-')} (was {before[name]}, now {now[name]})"
+        f"{option(name)} (was {before[name]}, now {now[name]})"
         for name in now
         if name not in free and before[name] != now[name]
     ]

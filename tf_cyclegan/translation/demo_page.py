@@ -13,7 +13,7 @@ from PIL import Image
 from ..data.decode import UnreadableImage, decode_image
 from ..data.embedded import EMBEDDED
 from ..training.run import Run
-from .load import Direction, load_translator, saved_model_folder
+from .load import Direction, load_translator, load_translators, saved_model_folder
 from .uploads import MAX_BYTES, NotAnUpload, Uploads
 
 MOST_WAITING = 1000  # changes on pages that wait for their turn; more are told to try again
@@ -46,7 +46,7 @@ def load_model(path: Path) -> Model:
         translate = {direction: load_translator(path)}
         x, y = "X", "Y"
     else:
-        translate = {side: load_translator(path, side) for side in typing.get_args(Direction)}
+        translate = load_translators(path)
         x, y = _domains(Run(path).read_settings().dataset)
     for function in translate.values():
         # What is compiled or allocated at the first call is no part of the time shown.

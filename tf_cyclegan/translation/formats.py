@@ -19,6 +19,7 @@ DOOR = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
 
 def keras_bytes(generator: keras.Model) -> bytes:
     """The model as a .keras file, which loads where `tf_cyclegan.models` is imported."""
+    _check_network(generator)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "generator.keras"  # Keras takes no other suffix
         generator.save(path)
@@ -31,6 +32,7 @@ def onnx_bytes(generator: keras.Model) -> bytes:
     Raises:
         UserError: tf2onnx is not installed.
     """
+    _check_network(generator)
     try:
         import tf2onnx
     except ImportError as error:
@@ -55,6 +57,7 @@ def litert_bytes(generator: keras.Model, float16: bool = False) -> bytes:
         generator: Keras model.
         float16: Keep the weights in half precision, at half the size; it still computes in float32.
     """
+    _check_network(generator)
     with tempfile.TemporaryDirectory() as folder:
         generator.export(folder, format="tf_saved_model", input_signature=[DOOR], verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -62,6 +65,19 @@ def litert_bytes(generator: keras.Model, float16: bool = False) -> bytes:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         return converter.convert()
+
+
+def _check_network(generator) -> None:
+    """See that a translator is a network and nothing around it.
+
+    Raises:
+        UserError: It is not: it searches, or draws random numbers, as some methods' translators do.
+    """
+    if not isinstance(generator, keras.Model):
+        raise UserError(
+            "the translator of this method is more than a network, which --format saved_model alone "
+            "can hold"
+        )
 
 
 # Name of the format: suffix of its files, what makes their content.

@@ -35,7 +35,7 @@ def load_translator(
     """
     import tensorflow as tf
 
-    from .translator import Translator, restore_generator
+    from .translator import Translator, restore_translator
 
     path = Path(path)
     if saved_model := saved_model_folder(path):
@@ -46,8 +46,28 @@ def load_translator(
         if "serving_default" not in model.signatures or not hasattr(model, "translate_images"):
             raise UserError(f"{path} is a SavedModel of another program, not of this one")
     else:
-        generator, config = restore_generator(Run(path), direction or "x_to_y")
-        model = Translator(generator, config.size_multiple)
+        translator, config = restore_translator(Run(path), direction or "x_to_y")
+        model = Translator(translator, config.size_multiple)
+    return _of_arrays(model)
+
+
+def load_translators(folder: Path) -> dict[Direction, Callable[[np.ndarray], np.ndarray]]:
+    """All translators of a run by direction, each as `load_translator` gives one.
+
+    Raises:
+        UserError: The folder holds no run, or none with a checkpoint.
+    """
+    from .translator import Translator, restore_translators
+
+    translators, config = restore_translators(Run(folder))
+    return {
+        direction: _of_arrays(Translator(translator, config.size_multiple))
+        for direction, translator in translators.items()
+    }
+
+
+def _of_arrays(model) -> Callable[[np.ndarray], np.ndarray]:
+    import tensorflow as tf
 
     def translate(images: np.ndarray) -> np.ndarray:
         return model.translate_images(tf.convert_to_tensor(images, tf.uint8))["images"].numpy()

@@ -1,19 +1,20 @@
 """Trained generators as SavedModels that need only TensorFlow."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from ..data.pipeline import normalise
+from ..errors import UserError
 from ..files import check_writable, disk_errors, write_file, writing
-from ..methods.cyclegan.step import build_generator
-from ..settings import Config
+from ..methods import method_of
+from ..settings import RunSettings
 from ..training.checkpoints import Checkpoint, tensorflow_disk_errors
 from ..training.run import Run
 from .formats import FILE_FORMATS
 
-DIRECTIONS = {"x_to_y": "generator_g", "y_to_x": "generator_f"}
+DIRECTIONS = ("x_to_y", "y_to_x")
 SMALLEST_SIDE = 8  # what the reflection paddings of the residual generator need
 
 
@@ -21,11 +22,12 @@ class Translator(tf.Module):
     """A generator behind doors that take and return what the world has: uint8 images and files.
 
     Args:
-        generator: Keras model from `[N, H, W, 3]` to the same shape, both in [-1, 1].
+        generator: Keras model, or a `tf.Module` that can be called, from `[N, H, W, 3]` to the same
+            shape, both in [-1, 1].
         size_multiple: The heights and widths that it takes are multiples of this.
     """
 
-    def __init__(self, generator: keras.Model, size_multiple: int):
+    def __init__(self, generator: Callable, size_multiple: int):
         super().__init__()
         self.generator = generator
         self.size_multiple = size_multiple
@@ -35,7 +37,7 @@ class Translator(tf.Module):
         """uint8 images `[N, H, W, 3]` of any size to uint8 images of the same size."""
         height, width = tf.shape(images)[1], tf.shape(images)[2]
         padded = self._padded(images, height, width)
-        translated = self.generator(normalise(padded), training=False)
+        translated = self.generator(normalise(padded))
         translated = tf.cast(translated, tf.float32)[:, :height, :width]
         pixels = tf.clip_by_value(tf.round((translated + 1.0) * 127.5), 0.0, 255.0)
         return {"images": tf.cast(pixels, tf.uint8)}
@@ -65,7 +67,7 @@ class Translator(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
     def translate_float(self, images):
         """The bare network: float32 `[N, H, W, 3]` in [-1, 1] to the same, sizes that fit it."""
-        return {"images": self.generator(images, training=False)}
+        return {"images": self.generator(images)}
 
 
 def _decode(encoded):
@@ -81,7 +83,7 @@ def _decode(encoded):
     )
 
 
-def save_translator(generator: keras.Model, size_multiple: int, path: Path) -> None:
+def save_translator(generator: Callable, size_multiple: int, path: Path) -> None:
     """Write a generator as a SavedModel with the signatures of `Translator`."""
     translator = Translator(generator, size_multiple)
     signatures = {
@@ -96,11 +98,13 @@ def save_translator(generator: keras.Model, size_multiple: int, path: Path) -> N
 def export_run(
     folder: Path, output: Path, format: str = "saved_model", float16: bool = False
 ) -> list[Path]:
-    """Write both directions of a run's newest checkpoint to `output`, as x_to_y and y_to_x.
+    """Write the translators of a run's newest checkpoint to `output`, as x_to_y and y_to_x.
+
+    Methods that translate one way give but x_to_y.
 
     Args:
         folder: Of the run.
-        output: Folder for the two.
+        output: Folder for them.
         format: "saved_model", or one of `FILE_FORMATS`.
         float16: Keep the weights in half precision; for "litert" only.
 
@@ -108,31 +112,34 @@ def export_run(
         UserError: The run has no checkpoint that can be read, `output` cannot be written, or what
             writes the format is not installed.
     """
+    run = Run(folder)
     suffix, to_bytes = FILE_FORMATS.get(format, ("", None))
-    paths = {direction: output / f"{direction}{suffix}" for direction in DIRECTIONS}
+    directions = method_of(run.read_settings()).directions
+    paths = {direction: output / f"{direction}{suffix}" for direction in directions}
     for path in paths.values():
         check_writable(path, folder=to_bytes is None)
-    run = Run(folder)
-    checkpoint = run.trained()
+    translators, config = restore_translators(run)
     for direction, path in paths.items():
-        generator, config = restore_generator(run, direction, checkpoint)
         if to_bytes is None:
-            save_translator(generator, config.size_multiple, path)
+            save_translator(translators[direction], config.size_multiple, path)
         else:
+            options = {"float16": True} if float16 else {}
             with disk_errors(path), tensorflow_disk_errors(path):
-                write_file(path, to_bytes(generator, **({"float16": True} if float16 else {})))
+                write_file(path, to_bytes(translators[direction], **options))
     return list(paths.values())
 
 
-def restore_generator(
-    run: Run, direction: str, checkpoint: Checkpoint | None = None
-) -> tuple[keras.Model, Config]:
-    """Build one generator of a run and give it its weights of a checkpoint.
+def restore_translators(
+    run: Run, checkpoint: Checkpoint | None = None
+) -> tuple[dict[str, Callable], RunSettings]:
+    """Build the method of a run and give it what a checkpoint holds.
 
     Args:
         run: Whose settings say what to build.
-        direction: "x_to_y" or "y_to_x".
         checkpoint: Of the run; the newest that can be read if not given.
+
+    Returns:
+        Its translators by direction, see `methods.method.Trainable`, and its settings.
 
     Raises:
         UserError: The folder holds no run, none with a checkpoint that can be read, or its settings
@@ -140,6 +147,25 @@ def restore_generator(
     """
     checkpoint = checkpoint or run.trained()
     config = run.read_settings()
-    generator = build_generator(config, config.seed)
-    checkpoint.restore(tf.train.Checkpoint(**{DIRECTIONS[direction]: generator}))
-    return generator, config
+    method = method_of(config).build(config, None, None)
+    checkpoint.restore(tf.train.Checkpoint(**method.checkpoint_items))
+    return dict(method.translators), config
+
+
+def restore_translator(run: Run, direction: str) -> tuple[Callable, RunSettings]:
+    """One of `restore_translators`, of the newest checkpoint that can be read.
+
+    Args:
+        run: Whose settings say what to build.
+        direction: "x_to_y" or "y_to_x".
+
+    Raises:
+        UserError: As there, or its method translates the other way alone.
+    """
+    translators, config = restore_translators(run)
+    if direction not in translators:
+        raise UserError(
+            f"{run} is a run of {config.method}, which translates {', '.join(translators)} alone; "
+            f"leave out --direction {direction}"
+        )
+    return translators[direction], config

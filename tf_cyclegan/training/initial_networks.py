@@ -1,34 +1,33 @@
-"""Generators that a run starts from instead of from random weights."""
+"""Networks that a run starts from instead of from random weights."""
 
+import dataclasses
 from pathlib import Path
 
 import keras
 
 from ..errors import UserError
-from ..methods.cyclegan.step import CycleGAN
+from ..methods.method import Trainable
 from ..models import InstanceNormalization
-from ..settings import Config
+from ..settings import RunSettings, option
 from ..torch_weights.networks import convert_checkpoint
 
 
-def load_initial_generators(gan: CycleGAN, config: Config) -> None:
-    """Give the generators the weights that --init-generator-g and --init-generator-f name.
+def load_initial_networks(method: Trainable, config: RunSettings) -> None:
+    """Give networks the weights that settings such as --init-generator-g name, each for its network.
 
     Raises:
         UserError: There is no such network, or it is another one than the run's.
     """
-    for direction in "gf":
-        path = getattr(config, f"init_generator_{direction}")
-        if path is not None:
-            given = _load(Path(path))
-            generator = getattr(gan, f"generator_{direction}")
-            if _structure(given) != _structure(generator):
+    for name, path in dataclasses.asdict(config).items():
+        if name.startswith("init_") and path is not None:
+            given, own = _load(Path(path)), method.checkpoint_items[name.removeprefix("init_")]
+            if _structure(given) != _structure(own):
                 raise UserError(
-                    f"--init-generator-{direction} {path} is {_in_words(given)}, and the run's "
-                    f"generator is {_in_words(generator)}: match them by --generator, --filters, "
-                    "--upsampling and --norm-affine"
+                    f"{option(name)} {path} is {_in_words(given)}, and the run's generator is "
+                    f"{_in_words(own)}: match them by --generator, --filters, --upsampling and "
+                    "--norm-affine"
                 )
-            generator.set_weights(given.get_weights())
+            own.set_weights(given.get_weights())
 
 
 def _load(path: Path) -> keras.Model:

@@ -1,0 +1,246 @@
+"""What all methods here share: networks that are updated together, and a step around their objective.
+
+A method's own file is its objective and little else. It builds its networks in groups, and says in
+`losses_and_gradients` how a batch would change them; optimizers, precision, rematerialisation, random
+states, loss scales, pools, replicas and what a checkpoint holds are here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+import tensorflow as tf
+
+from ..errors import UserError
+from ..models import patchgan_discriminator, resnet_generator, unet_generator
+from ..optimization.adam import FusedAdam
+from ..optimization.image_pool import RNG, ImagePool
+from ..optimization.loss_scale import LossScale, NoLossScale
+from ..optimization.precision import computing_in
+from ..optimization.remat import Rematerialised
+from ..optimization.replicas import Replicas
+from ..optimization.schedules import LinearDecay
+from ..settings import RunSettings
+from .network_settings import NetworkSettings
+
+
+class NetworkGroup:
+    """Networks that one backward pass teaches, each with an Adam of its own.
+
+    Attributes:
+        networks: Keras models by name.
+        optimizers: By the same names; empty where nothing is trained.
+        loss_scale: Of the loss that all of them have a part in.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, keras.Model],
+        optimizers: Mapping[str, keras.optimizers.Optimizer],
+        loss_scale: LossScale | NoLossScale,
+    ):
+        self.networks, self.optimizers, self.loss_scale = networks, optimizers, loss_scale
+
+    def scaled(self, loss):
+        """The loss to take gradients of, inside the tape."""
+        return self.loss_scale.scaled(loss)
+
+    def gradients(self, tape: tf.GradientTape, loss) -> dict[str, list]:
+        """The gradients of a scaled loss, by network, in the order of its trainable variables."""
+        variables = {name: model.trainable_variables for name, model in self.networks.items()}
+        return tape.gradient(loss, variables)
+
+    def updates(self, gradients: Mapping[str, list]) -> tuple[list[tuple], tf.Tensor | None]:
+        """What `Replicas.update` takes, made of the gradients of scaled losses."""
+        own = {name: gradients[name] for name in self.networks}
+        unscaled, usable = self.loss_scale.unscaled(own)
+        updates = [
+            (self.optimizers[name], gradient, self.networks[name].trainable_variables)
+            for name, gradient in unscaled.items()
+        ]
+        return updates, usable
+
+
+class AdversarialMethod:
+    """Generators and discriminators that learn from each other; subclasses say by which objective.
+
+    A subclass makes its networks with `group`, its pools with `image_pool`, and defines
+    `losses_and_gradients`, `samples` and `translators`; see `method.Trainable`.
+
+    Args:
+        config: The settings of the method.
+        total_steps: Length of the run; the learning rate reaches zero at its end if it decays. None:
+            to translate alone, without optimizers.
+        replicas: Those that do a step together, each on its share of the batch.
+
+    Attributes:
+        step: int64 variable, the number of training steps done.
+        checkpoint_items: All that a step reads.
+    """
+
+    def __init__(self, config: RunSettings, total_steps: int | None, replicas: Replicas | None):
+        self.config = config
+        self.replicas = replicas or Replicas()
+        self._total_steps = total_steps
+        self._groups: list[NetworkGroup] = []
+        self.step = tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            name="step",
+        )
+        self.checkpoint_items = {"step": self.step}
+
+    def group(self, name: str, **builders: Callable[[], keras.Model]) -> NetworkGroup:
+        """Build networks that are updated together, and put all that this needs into checkpoints.
+
+        Args:
+            name: Of the group: its loss scale is "NAME_loss_scale" in a checkpoint.
+            **builders: From the names of the networks to what builds each.
+        """
+        with computing_in(self.config.precision) as complete:
+            networks = {name: complete(build()) for name, build in builders.items()}
+        optimizers = {}
+        for network_name, network in networks.items():
+            self.checkpoint_items[network_name] = network
+            if self._total_steps is not None:
+                optimizers[network_name] = optimizer = self._optimizer(self._total_steps)
+                optimizer.build(network.trainable_variables)
+                self.checkpoint_items[f"{network_name}_optimizer"] = optimizer
+            # The states of dropout layers are variables that Keras leaves out of checkpoints.
+            weights = {id(weight) for weight in network.weights}
+            states = [v.value for v in network.variables if id(v) not in weights]
+            self.checkpoint_items[f"{network_name}_random_states"] = states
+        loss_scale = NoLossScale()
+        if self.config.precision == "mixed_float16":
+            loss_scale = self.checkpoint_items[f"{name}_loss_scale"] = LossScale()
+        self._groups.append(NetworkGroup(networks, optimizers, loss_scale))
+        return self._groups[-1]
+
+    def _optimizer(self, total_steps: int) -> FusedAdam:
+        config, rate = self.config, self.config.learning_rate
+        if config.decay_start < 1:  # else a variable, as in checkpoints of the tutorial
+            rate = LinearDecay(rate, config.decay_start, total_steps)
+        return FusedAdam(
+            rate,
+            beta_1=config.beta_1,
+            epsilon=config.epsilon,
+            epsilon_form=config.epsilon_form,
+        )
+
+    def image_pool(self, name: str, channels: int = 3) -> ImagePool | None:
+        """The history of generated images that the settings ask for, under a checkpoint's name.
+
+        Args:
+            name: In the checkpoint.
+            channels: Of what it keeps.
+
+        Returns:
+            None where `pool_size` is 0.
+        """
+        if not self.config.pool_size:
+            return None
+        shape = (*self.config.image_shape, channels)
+        pool = ImagePool(self.config.pool_size, shape, keras.config.floatx())
+        self.checkpoint_items[name] = pool
+        return pool
+
+    def from_pools(self, pools: Sequence[ImagePool | None], images: Sequence) -> list:
+        """Exchange fresh images, those of all replicas, for what the discriminators should see.
+
+        Args:
+            pools: A pool for each of the images, or None each.
+            images: `[N, H, W, C]` each.
+        """
+        if pools[0] is None:
+            return list(images)
+        whole = self.replicas.gather(list(images))
+        seed = tf.random.fold_in([self.config.seed, 0], self.step, RNG)
+        seeds = tf.unstack(tf.random.split(seed, len(pools), RNG))
+        return self.replicas.share(
+            [pool.query(*one) for pool, *one in zip(pools, whole, seeds, strict=True)]
+        )
+
+    def rematerialised(self, network: keras.Model) -> Callable:
+        """What to call in place of a network in a step, as `remat` says."""
+        return Rematerialised(network) if self.config.remat else network
+
+    def batch_mean(self, term):
+        """A share of the mean over the batch: the shares of all replicas add up to it."""
+        return tf.reduce_mean(term) / self.replicas.count
+
+    def losses_and_gradients(self, real_x, real_y) -> tuple[dict, dict]:
+        """Do all of a step but its updates of the networks.
+
+        Args:
+            real_x: `[N, H, W, 3]` in [-1, 1]; on several replicas, this one's share of the batch.
+            real_y: `[N, H, W, 3]` in [-1, 1], likewise.
+
+        Returns:
+            Scalars by the names that they are logged under, and for the name of every network that
+            is to change its gradients, in the order of its trainable variables. On several replicas
+            both are shares of the sums over all, and with loss scaling the gradients are of the
+            scaled loss.
+        """
+        raise NotImplementedError
+
+    def train_step(self, real_x, real_y) -> dict[str, tf.Tensor]:
+        """Do one step on a batch of each domain: see `losses_and_gradients`.
+
+        Returns:
+            The scalars of `losses_and_gradients`, of the whole batch.
+        """
+        terms, gradients = self.replicas.sum(self.losses_and_gradients(real_x, real_y))
+        for group in self._groups:
+            if gradients.keys() >= group.networks.keys():
+                self.replicas.update(*group.updates(gradients))
+        self.step.assign_add(1)
+        return terms
+
+
+def build_generator(config: NetworkSettings, seed: int) -> keras.Model:
+    """Build the generator that `config` names, with the initial weights of `seed`."""
+    if config.generator == "tensorflow_examples":
+        return _tutorial_networks().unet_generator(3, norm_type="instancenorm")
+    kwargs = {
+        "filters": config.filters,
+        "upsampling": config.upsampling,
+        "affine": config.norm_affine,
+        "seed": seed,
+    }
+    if config.generator == "unet":
+        return unet_generator(levels=config.levels, **kwargs)
+    return resnet_generator(blocks=int(config.generator.removeprefix("resnet")), **kwargs)
+
+
+def build_discriminator(config: NetworkSettings, seed: int, input_channels: int = 3) -> keras.Model:
+    """Build the PatchGAN of `config`, with the initial weights of `seed`.
+
+    Args:
+        config: The settings.
+        seed: Of the initial weights.
+        input_channels: 6 for one that judges two images together.
+    """
+    if config.generator == "tensorflow_examples":
+        return _tutorial_networks().discriminator(
+            norm_type="instancenorm", target=input_channels == 6
+        )
+    return patchgan_discriminator(
+        filters=config.discriminator_filters,
+        affine=config.norm_affine,
+        leaky_slope=config.leaky_slope,
+        seed=seed,
+        input_channels=input_channels,
+    )
+
+
+def _tutorial_networks():
+    """The module that the TensorFlow tutorial takes its networks from."""
+    try:
+        from tensorflow_examples.models.pix2pix import pix2pix
+    except ImportError as error:
+        raise UserError(
+            "--generator tensorflow_examples needs that package, which is on no package index: "
+            "pip install git+https://github.com/tensorflow/examples.git"
+        ) from error
+    return pix2pix

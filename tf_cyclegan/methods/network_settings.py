@@ -1,0 +1,84 @@
+"""The settings of the networks that the methods share; TensorFlow is not needed to read them."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import UserError
+from ..settings import RunSettings, setting
+
+MIN_IMAGE_SIZE = 24  # below it the PatchGAN has no patch left
+
+
+@dataclass(frozen=True)
+class NetworkSettings(RunSettings):
+    """The settings of generators from image to image and of the discriminators that judge them."""
+
+    generator: str = setting(
+        "unet",
+        "networks",
+        "unet (the tutorial's), resnet9 or resnet6 (the paper's, with so many residual blocks), "
+        "or tensorflow_examples",
+    )
+    filters: int = setting(64, "networks", "channels of a generator's first layer", lowest=1)
+    unet_levels: int | None = setting(
+        None,
+        "networks",
+        "how often the U-Net halves the image (default: down to 1x1, at most 8)",
+        lowest=2,
+    )
+    upsampling: Literal["transpose", "resize"] = setting(
+        "transpose", "networks", "transposed convolution, or nearest resize and convolution"
+    )
+    norm_affine: bool = setting(
+        True, "networks", "instance norms learn a scale and an offset (the paper's do not)"
+    )
+    discriminator_filters: int = setting(
+        64, "networks", "channels of a discriminator's first layer", lowest=1
+    )
+    leaky_slope: float = setting(
+        0.3, "networks", "negative slope of the discriminators' leaky ReLUs (paper: 0.2)", lowest=0
+    )
+
+    def check(self):
+        super().check()
+        if not re.fullmatch(r"unet|resnet\d+|tensorflow_examples", self.generator):
+            raise UserError(
+                f"--generator is {self.generator!r}; it takes unet, resnet9 (or resnet with any "
+                "number of blocks) or tensorflow_examples"
+            )
+        check_sides(self, f"the {self.generator} generator")
+
+    @property
+    def levels(self) -> int:
+        """How often the U-Net halves the image."""
+        return self.unet_levels or min(8, min(self.image_shape).bit_length() - 1)
+
+    @property
+    def size_multiple(self) -> int:
+        if self.generator == "unet":
+            return 2**self.levels
+        return 256 if self.generator == "tensorflow_examples" else 4
+
+
+def check_sides(settings: RunSettings, taker: str) -> None:
+    """See that training images have sides that the networks take.
+
+    Args:
+        settings: With `image_shape` and `size_multiple`.
+        taker: What an error says takes them.
+
+    Raises:
+        UserError: They have not; the nearest that fit are named.
+    """
+    multiple = settings.size_multiple
+    for side in settings.image_shape:
+        if side % multiple or side < MIN_IMAGE_SIZE:
+            below = side // multiple * multiple
+            fitting = [s for s in (below, below + multiple) if s >= MIN_IMAGE_SIZE]
+            fitting = fitting or [-(-MIN_IMAGE_SIZE // multiple) * multiple]
+            raise UserError(
+                f"--image-size {settings.image_size} does not fit {taker}, which takes multiples of "
+                f"{multiple} from {MIN_IMAGE_SIZE} on: the nearest to {side} "
+                f"{'are' if len(fitting) > 1 else 'is'} {' and '.join(map(str, fitting))}"
+            )

@@ -1,0 +1,133 @@
+"""The settings of a method as the options of a command, from presets or a run on."""
+
+import argparse
+import dataclasses
+import typing
+from typing import Annotated, Any
+
+from ..data.embedded import EMBEDDED
+from ..errors import UserError
+from ..methods import DEFAULT, find_method, method_of, methods
+from ..settings import RunSettings
+from .run import Run
+
+
+def find_preset(
+    method: str | None = None, preset: str | None = None, dataset: str | None = None
+) -> RunSettings:
+    """The settings that others are given on top of.
+
+    Args:
+        method: Name of a method; cyclegan if neither it nor `preset` says.
+        preset: Name of one of its presets, or METHOD/PRESET. Without one it is `demo` for an embedded
+            data set, and else the method's first.
+        dataset: What `demo` may be the default for; the embedded emoji if not given.
+
+    Raises:
+        UserError: There is no such method or preset, or they contradict each other.
+    """
+    if preset and "/" in preset:
+        named, preset = preset.split("/", 1)
+        if method not in (None, named):
+            raise UserError(f"--method {method} does not go with --preset {named}/{preset}")
+        method = named
+    found = find_method(method or DEFAULT)
+    if preset is None:
+        small = (dataset or "emoji") in EMBEDDED and "demo" in found.presets
+        preset = "demo" if small else next(iter(found.presets))
+    if preset not in found.presets:
+        others = [
+            f"{name}/{preset}" for name, other in methods().items() if preset in other.presets
+        ]
+        raise UserError(
+            f"{found.name} has no preset {preset}; it has {', '.join(found.presets)}"
+            + (f" (there is {', '.join(others)})" if others else "")
+        )
+    return found.presets[preset]
+
+
+def settings_before(arguments: list[str] | None) -> RunSettings:
+    """What the settings are before the other options of a command line.
+
+    They come from --preset or --method; without both from the run in --run-dir if that has begun, and
+    else from the default preset for --dataset.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("--method", "--preset", "--dataset", "--run-dir"):
+        first.add_argument(name)
+    known, _ = first.parse_known_args(arguments)
+    preset = find_preset(known.method, known.preset, known.dataset)
+    given = {"dataset": known.dataset, "run_dir": known.run_dir}
+    given = {name: value for name, value in given.items() if value is not None}
+    run = Run(dataclasses.replace(preset, **given).run_folder)
+    if known.preset is None and run.has_settings:
+        before = run.read_settings()
+        if known.method in (None, before.method):
+            return before
+    return preset
+
+
+def options_of(base: RunSettings, about: str) -> type:
+    """A dataclass for tyro: the settings of a method by groups, with the values of `base`.
+
+    Args:
+        base: What an option is where it is not given.
+        about: What --help says first.
+    """
+    import tyro
+
+    hints = typing.get_type_hints(type(base))
+    groups: dict[str, list] = {"data": []}
+    for field in dataclasses.fields(base):
+        told = tyro.conf.arg(help=field.metadata["help"], aliases=field.metadata["aliases"])
+        default = dataclasses.field(default=getattr(base, field.name))
+        member = (field.name, Annotated[hints[field.name], told], default)
+        groups.setdefault(field.metadata["group"], []).append(member)
+    method = method_of(base)
+    every = "; ".join(f"{name}: {other.about}" for name, other in methods().items())
+    members = [
+        _choice("method", method.name, tuple(methods()), every),
+        _choice(
+            "preset",
+            None,
+            None,
+            f"settings to start from: {', '.join(method.presets)} (default: "
+            f"{'demo for an embedded data set, else ' if 'demo' in method.presets else ''}"
+            f"{next(iter(method.presets))}); those of another method as METHOD/PRESET",
+        ),
+    ]
+    for name, fields in _in_order(groups):
+        group = dataclasses.make_dataclass(name, fields)
+        members.append(
+            (name, tyro.conf.OmitArgPrefixes[group], dataclasses.field(default_factory=group))
+        )
+    options = dataclasses.make_dataclass("Options", members)
+    options.__doc__ = about
+    return options
+
+
+def settings_of(options: Any, kind: type[RunSettings]) -> RunSettings:
+    """The settings that parsed options of `options_of` give.
+
+    Raises:
+        UserError: A setting, or two together, cannot work.
+    """
+    values = {}
+    for group in dataclasses.fields(options):
+        if group.name not in ("method", "preset"):
+            values |= dataclasses.asdict(getattr(options, group.name))
+    return kind(**values)
+
+
+def _choice(name: str, default: str | None, choices: tuple | None, told: str):
+    import tyro
+
+    hint = typing.Literal[choices] if choices else str | None
+    return name, Annotated[hint, tyro.conf.arg(help=told)], dataclasses.field(default=default)
+
+
+def _in_order(groups: dict[str, list]):
+    """What a method adds stands between the data and the training, as in the life of a run."""
+    first, last = ("data",), ("training", "run")
+    names = [*first, *(name for name in groups if name not in first + last), *last]
+    return [(name, groups[name]) for name in names]
