@@ -261,6 +261,15 @@ def named(fields, **wanted) -> set[str]:
     }
 
 
+def in_groups(kind: type[RunSettings]) -> dict[str, list[dataclasses.Field]]:
+    """The settings of a kind by group: the data first, training and run last, a method's between."""
+    groups: dict[str, list[dataclasses.Field]] = {"data": []}
+    for field in dataclasses.fields(kind):
+        groups.setdefault(field.metadata["group"], []).append(field)
+    last = ("training", "run")
+    return {name: groups[name] for name in sorted(groups, key=lambda name: name in last)}
+
+
 def parse_size(name: str, size: int | str) -> tuple[int, int]:
     """Height and width from 256 or 256x192; `name` is the option that an error names."""
     try:

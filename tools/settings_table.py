@@ -3,12 +3,13 @@
 python tools/settings_table.py [--check]
 """
 
-import dataclasses
+import itertools
 import re
 import sys
 from pathlib import Path
 
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
+from tf_cyclegan.settings import in_groups
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 MARKED = re.compile(r"(<!-- settings: .*? -->\n).*?(<!-- end of settings -->)", re.DOTALL)
@@ -17,7 +18,7 @@ MARKED = re.compile(r"(<!-- settings: .*? -->\n).*?(<!-- end of settings -->)", 
 def table() -> str:
     """The table in Markdown."""
     lines = [f"| setting | {' | '.join(PRESETS)} | |", "|---|" + "---|" * len(PRESETS) + "---|"]
-    for field in dataclasses.fields(Config):
+    for field in itertools.chain(*in_groups(Config).values()):
         values = [getattr(preset, field.name) for preset in PRESETS.values()]
         cells = ["" if value is None else str(value) for value in values]
         option = "--" + field.name.replace("_", "-")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from ..data.embedded import EMBEDDED
 from ..errors import UserError
 from ..methods import DEFAULT, find_method, method_of, methods
-from ..settings import RunSettings
+from ..settings import RunSettings, in_groups
 from .run import Run
 
 
@@ -77,12 +77,6 @@ def options_of(base: RunSettings, about: str) -> type:
     import tyro
 
     hints = typing.get_type_hints(type(base))
-    groups: dict[str, list] = {"data": []}
-    for field in dataclasses.fields(base):
-        told = tyro.conf.arg(help=field.metadata["help"], aliases=field.metadata["aliases"])
-        default = dataclasses.field(default=getattr(base, field.name))
-        member = (field.name, Annotated[hints[field.name], told], default)
-        groups.setdefault(field.metadata["group"], []).append(member)
     method = method_of(base)
     every = "; ".join(f"{name}: {other.about}" for name, other in methods().items())
     members = [
@@ -96,8 +90,8 @@ def options_of(base: RunSettings, about: str) -> type:
             f"{next(iter(method.presets))}); those of another method as METHOD/PRESET",
         ),
     ]
-    for name, fields in _in_order(groups):
-        group = dataclasses.make_dataclass(name, fields)
+    for name, fields in in_groups(type(base)).items():
+        group = dataclasses.make_dataclass(name, [_option(field, hints, base) for field in fields])
         members.append(
             (name, tyro.conf.OmitArgPrefixes[group], dataclasses.field(default_factory=group))
         )
@@ -119,15 +113,16 @@ def settings_of(options: Any, kind: type[RunSettings]) -> RunSettings:
     return kind(**values)
 
 
+def _option(field: dataclasses.Field, hints: dict, base: RunSettings):
+    import tyro
+
+    told = tyro.conf.arg(help=field.metadata["help"], aliases=field.metadata["aliases"])
+    default = dataclasses.field(default=getattr(base, field.name))
+    return field.name, Annotated[hints[field.name], told], default
+
+
 def _choice(name: str, default: str | None, choices: tuple | None, told: str):
     import tyro
 
     hint = typing.Literal[choices] if choices else str | None
     return name, Annotated[hint, tyro.conf.arg(help=told)], dataclasses.field(default=default)
-
-
-def _in_order(groups: dict[str, list]):
-    """What a method adds stands between the data and the training, as in the life of a run."""
-    first, last = ("data",), ("training", "run")
-    names = [*first, *(name for name in groups if name not in first + last), *last]
-    return [(name, groups[name]) for name in names]
