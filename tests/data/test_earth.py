@@ -14,7 +14,7 @@ from tf_cyclegan import train
 from tf_cyclegan.data.decode import decode_image
 from tf_cyclegan.data.embedded import EMBEDDED
 from tf_cyclegan.data.sources import SPLITS, open_source
-from tf_cyclegan.settings import PRESETS
+from tf_cyclegan.methods.cyclegan.settings import PRESETS
 
 SIZE = 64
 BLOCK = 192  # pixels a side of what is for testing, for X or for Y as a whole
