@@ -112,21 +112,20 @@ def export_run(
         UserError: The run has no checkpoint that can be read, `output` cannot be written, or what
             writes the format is not installed.
     """
-    run = Run(folder)
     suffix, to_bytes = FILE_FORMATS.get(format, ("", None))
-    directions = method_of(run.read_settings()).directions
-    paths = {direction: output / f"{direction}{suffix}" for direction in directions}
+    paths = {direction: output / f"{direction}{suffix}" for direction in DIRECTIONS}
     for path in paths.values():
         check_writable(path, folder=to_bytes is None)
-    translators, config = restore_translators(run)
-    for direction, path in paths.items():
+    translators, config = restore_translators(Run(folder))
+    for direction, translator in translators.items():
+        path = paths[direction]
         if to_bytes is None:
-            save_translator(translators[direction], config.size_multiple, path)
+            save_translator(translator, config.size_multiple, path)
         else:
             options = {"float16": True} if float16 else {}
             with disk_errors(path), tensorflow_disk_errors(path):
-                write_file(path, to_bytes(translators[direction], **options))
-    return list(paths.values())
+                write_file(path, to_bytes(translator, **options))
+    return [paths[direction] for direction in translators]
 
 
 def restore_translators(
