@@ -103,7 +103,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken(config, capsys, damage)
     said = capsys.readouterr().err
     assert "ckpt-6 cannot be read (" in said and "; taking ckpt-4" in said
     # What translates says it, too.
-    translator.restore_generator(run, "x_to_y")
+    translator.restore_translator(run, "x_to_y")
     assert "taking ckpt-4" in capsys.readouterr().err
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..settings import RunSettings
-from .cyclegan.settings import METHOD as CYCLEGAN
+from .cyclegan import METHOD as CYCLEGAN
 from .method import Method
 
 BUILT_IN = (CYCLEGAN,)

@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 from ...errors import UserError
 from ...settings import setting
-from ..method import Method
 from ..network_settings import NetworkSettings
 
 
@@ -94,17 +93,3 @@ PRESETS: dict[str, Config] = {
         sample_every=250,
     ),
 }
-
-
-def _build(settings, total_steps, replicas):
-    from .step import CycleGAN
-
-    return CycleGAN(settings, total_steps, replicas)
-
-
-METHOD = Method(
-    settings=Config,
-    presets=PRESETS,
-    build=_build,
-    about="two translators that undo each other (Zhu et al. 2017)",
-)
