@@ -173,10 +173,7 @@ class OwnPageOnly:
             message = await receive()
             size = len(message.get("body", b""))
             came += size
-            try:
-                self._uploads.arriving(client, size)
-            except TooMuch as error:
-                raise Refused(429, str(error)) from error
+            self._uploads.coming(client, size)
             return message
 
         try:
@@ -192,12 +189,14 @@ class OwnPageOnly:
                 if file.size > MAX_BYTES:
                     raise Refused(413, f"a picture has at most {MAX_BYTES // 2**20} MB")
                 path = await anyio.to_thread.run_sync(
-                    self._uploads.store, file.file, file.filename or ""
+                    self._uploads.store, client, file.file, file.filename or "", file.size
                 )
         except (MultiPartException, HTTPException):
             raise Refused(400, "this is no upload of a picture") from None
+        except TooMuch as error:
+            raise Refused(429, str(error)) from error
         finally:
-            self._uploads.arrived(came)
+            self._uploads.came(client, came)
         await JSONResponse([str(path)])(scope, receive, send)
 
 

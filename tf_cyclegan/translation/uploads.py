@@ -2,20 +2,26 @@
 
 import os
 import secrets
+import shutil
 import stat
 import threading
 import time
-from collections import deque
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from ..data.decode import IMAGE_SUFFIXES
 
 MAX_BYTES = 32 * 2**20  # of an upload; a photo of 50 megapixels has about 20
-PER_CLIENT = 512 * 2**20  # bytes that one address may upload in `WINDOW`
+SMALLEST = 64 * 2**10  # bytes that an upload counts for at least, for its file and its folder
+PER_CLIENT = 256 * 2**20  # bytes of one address that are kept
 IN_ALL = 2**30  # bytes that the folder holds, results included
-ARRIVING = 256 * 2**20  # bytes of all uploads that are not there yet, in memory or on disk
-WINDOW = 3600  # seconds
+COMING = 256 * 2**20  # bytes of all uploads that are not there yet, in memory or on disk
+COMING_PER_CLIENT = COMING // 2
+IN_USE = 60  # seconds in which an upload is not deleted for another one of its client
+KEPT = 3600  # seconds after which it goes
 
 
 class NotAnUpload(Exception):
@@ -41,66 +47,82 @@ class Uploads:
         self._own = self.folder / "uploaded"
         self._own.mkdir()
         self._lock = threading.Lock()
-        self._of_client: dict[str, deque[tuple[float, int]]] = {}
-        self._arriving = 0
+        self._kept: dict[Path, tuple[float, str, int]] = {}  # oldest first: when, whose, bytes
+        self._of_client: Counter[str] = Counter()
+        self._coming: Counter[str] = Counter()
         self._written = 0
 
-    def arriving(self, client: str, size: int) -> None:
-        """Count bytes of an upload that have come; `arrived` takes them back.
+    def coming(self, client: str, size: int) -> None:
+        """Count bytes of an upload that have come; `came` takes them back.
 
         Args:
             client: Its address.
             size: In bytes.
 
         Raises:
-            TooMuch: The address has sent too much within an hour, or too many upload at once.
+            TooMuch: Too much is being uploaded at once, by this address or by all.
         """
-        now = time.monotonic()
         with self._lock:
-            self._arriving += size
-            past = self._past(client, now)
-            past.append((now, size))
-            if self._arriving > ARRIVING:
+            self._coming[client] += size
+            if self._coming[client] > COMING_PER_CLIENT or self._coming.total() > COMING:
                 raise TooMuch("too much is being uploaded at the moment; try again")
-            if sum(size for _, size in past) > PER_CLIENT:
-                raise TooMuch(
-                    f"more than {PER_CLIENT // 2**20} MB were uploaded from this address within an "
-                    "hour; try again later"
-                )
-            if len(past) > 1000:  # few entries, however small the parts are that came
-                past.append((now, sum(past.pop()[1] for _ in range(900))))
 
-    def _past(self, client: str, now: float) -> deque[tuple[float, int]]:
-        """When how much came from an address, within the window."""
-        if client not in self._of_client and len(self._of_client) % 1000 == 999:
-            recent = {c: p for c, p in self._of_client.items() if p[-1][0] >= now - WINDOW}
-            self._of_client = recent
-        past = self._of_client.setdefault(client, deque())
-        while past and past[0][0] < now - WINDOW:
-            past.popleft()
-        return past
-
-    def arrived(self, size: int) -> None:
-        """Take back what `arriving` counted of one upload, stored or not."""
+    def came(self, client: str, size: int) -> None:
+        """Take back what `coming` counted of one upload, stored or not."""
         with self._lock:
-            self._arriving -= size
+            self._coming[client] -= size
+            self._coming += Counter()  # without those that are done
 
-    def store(self, content: BinaryIO, name: str) -> Path:
+    def store(self, client: str, content: BinaryIO, name: str, size: int) -> Path:
         """Keep an upload under a name that nobody guesses.
 
+        Where its client has too many, the oldest of them go.
+
         Args:
+            client: Its address.
             content: Read from its beginning.
             name: As the client calls it; of it the suffix is kept, if it is that of a picture.
+            size: In bytes.
+
+        Raises:
+            TooMuch: The address has uploaded too much within a minute.
         """
         suffix = PurePath(name).suffix.lower()
         folder = self._own / secrets.token_hex(16)
-        folder.mkdir()
         path = folder / f"picture{suffix if suffix in IMAGE_SUFFIXES else ''}"
+        with self._lock:
+            self._reserve(client, max(size, SMALLEST))
+            self._kept[path] = time.monotonic(), client, max(size, SMALLEST)
+        folder.mkdir()
         with path.open("xb") as file:
             while part := content.read(2**20):
                 file.write(part)
-        self.make_room(path.stat().st_size)
+        self.make_room(max(size, SMALLEST))
         return path
+
+    def _reserve(self, client: str, size: int) -> None:
+        """Delete what is too old, and of this client as much as `size` needs."""
+        now = time.monotonic()
+        for path, (then, owner, _) in list(self._kept.items()):
+            is_full = self._of_client[client] + size > PER_CLIENT
+            if then + IN_USE > now or (then + KEPT > now and not is_full):
+                break
+            if then + KEPT <= now or owner == client:
+                self._delete(path)
+        if self._of_client[client] + size > PER_CLIENT:
+            raise TooMuch(
+                f"more than {PER_CLIENT // 2**20} MB were uploaded from this address within a "
+                "minute; wait for one and try again"
+            )
+        self._of_client[client] += size
+
+    def _delete(self, path: Path) -> None:
+        _, owner, size = self._kept.pop(path)
+        self._of_client[owner] -= size
+        if not self._of_client[owner]:
+            del self._of_client[owner]
+        self._written -= size
+        shutil.rmtree(path.parent, ignore_errors=True)
 
     def make_room(self, size: int) -> None:
         """Count bytes that were or will be written; the oldest files go where they are too many."""
@@ -108,14 +130,17 @@ class Uploads:
             self._written += size
             if self._written <= IN_ALL:
                 return
-            # Half of it, or every upload from here on would list the folder.
-            files = sorted(_files(self.folder), key=lambda file: file[0])
-            kept = sum(size for _, size, _ in files)
+            # Down to half, or every upload from here on would list the folder.
+            files = sorted(_files(self.folder))
+            kept = sum(max(size, SMALLEST) for _, size, _ in files)
             for _, size, path in files:
                 if kept <= IN_ALL // 2:
                     break
-                Path(path).unlink(missing_ok=True)
-                kept -= size
+                if path in self._kept:
+                    self._delete(path)
+                else:
+                    path.unlink(missing_ok=True)
+                kept -= max(size, SMALLEST)
             self._written = kept
 
     def read(self, path: str) -> bytes:
@@ -169,14 +194,10 @@ def _is_regular(path: str) -> bool:
     return stat.S_ISREG(os.lstat(path).st_mode)
 
 
-def _files(folder: Path):
+def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
     """Age, size and path of all files in a folder and those in it."""
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
-        else:
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            yield status.st_mtime, status.st_size, entry.path
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            if not stat.S_ISDIR(status.st_mode):
+                yield status.st_mtime, status.st_size, path
