@@ -5,11 +5,12 @@
 # make fidelity   measures all numbers against the original and writes docs/fidelity.md
 # make chaos   kills a training 100 times at random moments and compares the bits
 # make fuzz   feeds 100,000 damaged files to the reader of PyTorch checkpoints
+# make load   500 clients for a minute at each of the two servers, and writes docs/servers.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test notebooks lint fidelity fuzz chaos clean
+.PHONY: demo test notebooks lint fidelity fuzz load chaos clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m tf_cyclegan.train --dataset emoji
@@ -34,6 +35,9 @@ fuzz: $(VENV)/.dev
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/training/chaos.py 100
+
+load: $(VENV)/.dev
+	$(BIN)/python -m tests.load --write
 
 clean:
 	rm -rf $(VENV) build *.egg-info

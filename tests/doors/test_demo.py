@@ -21,6 +21,7 @@ from browser import PHONE, chromium, open_page  # noqa: F401
 from conftest import TINY_SETTINGS
 from PIL import Image
 
+from tests.load.clients import crowd_at_demo
 from tf_cyclegan import demo, translate
 from tf_cyclegan.methods.adversarial import build_generator
 from tf_cyclegan.methods.cyclegan.settings import Config
@@ -347,6 +348,12 @@ def test_what_no_page_sends_gets_a_refusal(address):
     assert request(f"{address}/gradio_api/upload", b"x", "multipart/form-data")[0] == 400
     assert request(f"{address}/gradio_api/upload", b"x", "text/plain")[0] == 400
     assert upload(address, form(bytes(uploads.MAX_BYTES + 1)))[0] == 413
+
+
+def test_no_picture_of_a_crowd_is_lost(address):
+    figures = crowd_at_demo(int(address.rsplit(":", 1)[1]), 20, 2)
+    assert (figures.wrong, figures.let_in, figures.lost) == ([], [], 0)
+    assert figures.answers > 0 and figures.attacks > 0
 
 
 def test_what_stops_the_command(run_folder, tmp_path, command, monkeypatch):

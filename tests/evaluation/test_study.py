@@ -20,6 +20,7 @@ from browser import PHONE, chromium, open_page  # noqa: F401
 from PIL import Image
 from scipy import stats
 
+from tests.load.clients import crowd_at_study
 from tf_cyclegan import study
 from tf_cyclegan.evaluation.perceptual_study import OutOfTurn, Protocol, Study, read_lines
 from tf_cyclegan.evaluation.study_results import bootstrap_interval, study_results
@@ -431,7 +432,7 @@ def test_a_study_takes_so_many_participants(ask, monkeypatch):
     assert [ask("POST", "/begin", {})[0] for _ in range(3)] == [200, 200, 503]
 
 
-def test_a_full_disk_leaves_the_answers_as_they_were(ask, capfd):
+def test_a_full_disk_leaves_the_answers_as_they_were(ask, monkeypatch):
     resource = pytest.importorskip("resource")
     _, headers, _ = ask("POST", "/begin", {})
     cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
@@ -439,16 +440,28 @@ def test_a_full_disk_leaves_the_answers_as_they_were(ask, capfd):
     before = path.read_bytes()
     answer = {"place": 0, "chosen": "left", "shown_ms": 1000, "answer_ms": 5}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with capfd.disabled():  # what is captured is a file, too
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
-        try:
-            status, _, body = ask("POST", "/answer", answer, **cookie)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = []  # and not written: what is captured is a file, too
+    monkeypatch.setattr("tf_cyclegan.evaluation.study_server.log", said.append)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        status, _, body = ask("POST", "/answer", answer, **cookie)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (told,) = said
+    assert str(path) in told
     assert status == 500 and b"could not be stored" in body
     assert path.read_bytes() == before
     assert ask("POST", "/answer", answer, **cookie)[0] == 200
     assert [line["event"] for line in read_lines(ask.study.folder)] == ["begin", "answer"]
+
+
+def test_no_answer_of_a_crowd_is_lost(start, folders):
+    process, url = start("--port", 0)
+    port = int(url.rstrip("/").rsplit(":", 1)[1])
+    figures = crowd_at_study(port, 20, 2, lambda: read_lines(folders / "study"))
+    assert (figures.wrong, figures.let_in, figures.lost) == ([], [], 0)
+    assert figures.answers > 0 and figures.attacks > 0
+    stop(process)
 
 
 def test_two_studies_do_not_share_a_folder(start, folders):
