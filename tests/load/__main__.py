@@ -137,7 +137,7 @@ def main() -> None:
         "",
         f"{options.clients} clients for {options.seconds:g} s, {time.strftime('%Y-%m-%d')}, "
         f"{os.cpu_count()} cores for server and clients together, "
-        f"Python {platform.python_version()}: `python -m tests.load --write`.",
+        f"Python {platform.python_version()}: `make load`.",
     ]
     print("\n".join(lines))
     if options.write:
