@@ -1,4 +1,4 @@
-"""The settings of the networks that the methods share; TensorFlow is not needed to read them."""
+"""The settings that several methods share; TensorFlow is not needed to read them."""
 
 import re
 from dataclasses import dataclass
@@ -59,6 +59,19 @@ class NetworkSettings(RunSettings):
         if self.generator == "unet":
             return 2**self.levels
         return 256 if self.generator == "tensorflow_examples" else 4
+
+
+@dataclass(frozen=True)
+class OneWay(RunSettings):
+    """Which way a method translates that learns but one translator, G: X -> Y."""
+
+    direction: Literal["a_to_b", "b_to_a"] = setting(
+        "a_to_b", "data", "which way to translate: from the images of A to those of B, or back"
+    )
+
+    @property
+    def domains(self) -> tuple[str, str]:
+        return ("A", "B") if self.direction == "a_to_b" else ("B", "A")
 
 
 def check_sides(settings: RunSettings, taker: str) -> None:
