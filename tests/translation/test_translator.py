@@ -1,5 +1,6 @@
 import base64
 import io
+import struct
 import subprocess
 import sys
 
@@ -11,8 +12,10 @@ from PIL import Image
 
 import tf_cyclegan as cg
 from tf_cyclegan import export, translate
+from tf_cyclegan.data.decode import decode_image
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.models import resnet_generator
+from tf_cyclegan.translation.encoded import decode_or_nothing, orientation
 from tf_cyclegan.translation.translator import save_translator
 
 
@@ -80,6 +83,94 @@ def test_signatures(saved_model, generator):
     decoded = [np.asarray(Image.open(io.BytesIO(one))) for one in returned]
     np.testing.assert_array_equal(decoded[0], default[0])
     assert decoded[1].shape == (20, 30, 3)
+
+
+def test_no_images_give_no_images(saved_model):
+    signatures = tf.saved_model.load(str(saved_model)).signatures
+    for shape in ([0, 20, 30, 3], [2, 0, 5, 3]):
+        none = signatures["serving_default"](images=tf.zeros(shape, tf.uint8))["images"]
+        assert none.shape == shape and none.dtype == tf.uint8
+    assert signatures["serving_float"](images=tf.zeros([0, 12, 8, 3]))["images"].shape[0] == 0
+    assert (
+        signatures["serving_bytes"](image_bytes=tf.zeros([0], tf.string))["image_bytes"].shape == 0
+    )
+
+
+@pytest.mark.parametrize("shape", [(12, 14), (13, 12), (4, 12), (0, 12)])
+def test_the_bare_network_refuses_sizes_that_do_not_fit(saved_model, shape):
+    signature = tf.saved_model.load(str(saved_model)).signatures["serving_float"]
+    height, width = shape
+    words = rf"are multiples of 4 and at least 8; these have.*\[{height} {width}\]"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        signature(images=tf.zeros([1, *shape, 3]))
+
+
+def test_one_bad_image_costs_no_other_its_translation(saved_model):
+    signature = tf.saved_model.load(str(saved_model)).signatures["serving_bytes"]
+    good, jpeg, gif = png(photo(20, 30)), io.BytesIO(), io.BytesIO()
+    Image.fromarray(photo(20, 30)).save(jpeg, "JPEG")
+    Image.fromarray(photo(20, 30)).save(gif, "GIF")
+    jpeg = jpeg.getvalue()
+    checksum = bytearray(good)
+    checksum[len(good) // 2] ^= 1
+    bad = [b"", b"text", jpeg[:3], jpeg[: len(jpeg) // 2], good[:8], good[:-40], gif.getvalue()]
+    bad += [bytes(checksum), jpeg[:200] + bytes(100)]
+    sent = [one for damaged in bad for one in (damaged, good)]
+    returned = signature(image_bytes=tf.constant(sent))["image_bytes"].numpy()
+    (alone,) = signature(image_bytes=tf.constant([good]))["image_bytes"].numpy()
+    assert alone.startswith(b"\x89PNG")
+    assert list(returned) == [b"", alone] * len(bad)
+
+
+def with_orientation(image, format, orientation, order="<"):
+    """Encode with an Exif block written by hand: two entries, the second is the orientation."""
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "IH", 8, 2)
+    entries = struct.pack(order + "HHIHH", 0x0100, 3, 1, 30, 0)
+    entries += struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif = head + entries + bytes(4)
+    file = io.BytesIO()
+    options = {"quality": 95, "subsampling": 0} if format == "JPEG" else {}
+    Image.fromarray(image).save(file, format, exif=b"Exif\0\0" + exif, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_images_are_turned_upright(format, order):
+    image = np.kron(photo(3, 5), np.ones([8, 8, 1], np.uint8))
+    for number in range(10):
+        encoded = with_orientation(image, format, number, order)
+        decoded = decode_or_nothing(tf.constant(encoded)).numpy()
+        expected = np.asarray(decode_image(encoded))
+        shape = (40, 24, 3) if 5 <= number <= 8 else (24, 40, 3)
+        assert decoded.shape == expected.shape == shape
+        assert np.abs(decoded.astype(int) - expected).max() <= 2, number
+
+
+def test_an_exported_model_turns_images_upright(saved_model):
+    signature = tf.saved_model.load(str(saved_model)).signatures["serving_bytes"]
+    sent = with_orientation(photo(12, 20), "PNG", 6)
+    (returned,) = signature(image_bytes=tf.constant([sent]))["image_bytes"].numpy()
+    translated = cg.load_translator(saved_model)(np.asarray(decode_image(sent))[None])[0]
+    assert translated.shape == (20, 12, 3)
+    np.testing.assert_array_equal(Image.open(io.BytesIO(returned)), translated)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_damaged_exif_block_costs_no_picture(format):
+    whole = bytearray(with_orientation(photo(12, 20), format, 6))
+    place = whole.index(b"II*\0")
+    random = np.random.default_rng(0)
+    seen = set()
+    look = tf.function(orientation, input_signature=[tf.TensorSpec([], tf.string)])
+    for _ in range(300):
+        damaged = whole.copy()
+        for _ in range(random.integers(1, 4)):
+            damaged[place - 16 + random.integers(0, 60)] = random.integers(0, 256)
+        cut = len(damaged) if random.random() < 0.8 else place + random.integers(-16, 40)
+        seen.add(int(look(tf.constant(bytes(damaged[:cut])))))
+    assert {1, 6} <= seen <= set(range(1, 9))
+    assert look(tf.constant(b"")) == 1
 
 
 def test_transparent_pngs_are_laid_on_white(saved_model):

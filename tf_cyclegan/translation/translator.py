@@ -12,6 +12,7 @@ from ..methods import method_of
 from ..settings import RunSettings
 from ..training.checkpoints import Checkpoint, tensorflow_disk_errors
 from ..training.run import Run
+from .encoded import decode_or_nothing
 from .formats import FILE_FORMATS
 
 DIRECTIONS = ("x_to_y", "y_to_x")
@@ -34,13 +35,16 @@ class Translator(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
     def translate_images(self, images):
-        """uint8 images `[N, H, W, 3]` of any size to uint8 images of the same size."""
+        """uint8 images `[N, H, W, 3]` of any size to uint8 images of the same size; none to none."""
+        return {"images": _unless_empty(images, self._translated)}
+
+    def _translated(self, images):
         height, width = tf.shape(images)[1], tf.shape(images)[2]
         padded = self._padded(images, height, width)
         translated = self.generator(normalise(padded))
         translated = tf.cast(translated, tf.float32)[:, :height, :width]
         pixels = tf.clip_by_value(tf.round((translated + 1.0) * 127.5), 0.0, 255.0)
-        return {"images": tf.cast(pixels, tf.uint8)}
+        return tf.cast(pixels, tf.uint8)
 
     def _padded(self, images, height, width):
         """Mirror the image beyond its lower and right edges until the generator can take it."""
@@ -55,32 +59,40 @@ class Translator(tf.Module):
     def translate_bytes(self, image_bytes):
         """Encoded JPEG or PNG images to PNG images; each may have its own size.
 
+        One with an Exif orientation comes back upright. What cannot be decoded, because it is damaged,
+        cut off or of another format, gives an empty string in its place, and the others their images.
         TensorFlow Serving sends and returns tensors of this name as {"b64": ...}.
         """
 
         def translate_one(encoded):
-            translated = self.translate_images(_decode(encoded)[None])["images"][0]
-            return tf.io.encode_png(translated)
+            image = decode_or_nothing(encoded)
+
+            def translated_png():
+                return tf.io.encode_png(self._translated(image[None])[0])
+
+            return tf.cond(tf.size(image) > 0, translated_png, lambda: tf.constant(b""))
 
         return {"image_bytes": tf.map_fn(translate_one, image_bytes, fn_output_signature=tf.string)}
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
     def translate_float(self, images):
-        """The bare network: float32 `[N, H, W, 3]` in [-1, 1] to the same, sizes that fit it."""
-        return {"images": self.generator(images)}
+        """The bare network: float32 `[N, H, W, 3]` in [-1, 1] to the same.
+
+        Heights and widths that do not fit it end in tf.errors.InvalidArgumentError.
+        """
+        sides = tf.shape(images)[1:3]
+        fits = tf.reduce_all((sides % self.size_multiple == 0) & (sides >= SMALLEST_SIDE))
+        needed = f"multiples of {self.size_multiple} and at least {SMALLEST_SIDE}"
+        sentence = f"serving_float takes images whose height and width are {needed}; these have"
+        # What follows depends on it: TensorFlow Serving runs nothing else.
+        with tf.control_dependencies([tf.debugging.Assert(fits, [sentence, sides])]):
+            images = tf.identity(images)
+        return {"images": _unless_empty(images, self.generator)}
 
 
-def _decode(encoded):
-    """Decode one JPEG or PNG to uint8 `[H, W, 3]`, transparency on white."""
-
-    def decode_transparent():
-        image = tf.cast(tf.io.decode_png(encoded, channels=4), tf.float32)
-        alpha = image[..., 3:] / 255.0
-        return tf.cast(tf.round(image[..., :3] * alpha + 255.0 * (1.0 - alpha)), tf.uint8)
-
-    return tf.cond(
-        tf.io.is_jpeg(encoded), lambda: tf.io.decode_jpeg(encoded, channels=3), decode_transparent
-    )
+def _unless_empty(images, translate):
+    """`translate(images)`, but no images where there are none, which convolutions do not take."""
+    return tf.cond(tf.size(images) > 0, lambda: translate(images), lambda: images)
 
 
 def save_translator(generator: Callable, size_multiple: int, path: Path) -> None:
