@@ -143,6 +143,6 @@ def tensorflow_disk_errors(path: Path) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What an exception says, without the operation that TensorFlow puts around it."""
-    text = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", str(error).strip().split("\n")[0])
+    """What an exception says, without the operation and the temporary file that TensorFlow names."""
+    text = re.sub(r"\{\{.*?\}\} |^/.*; | \[Op:.*", "", str(error).strip().split("\n")[0])
     return text[:200] or type(error).__name__
