@@ -201,6 +201,23 @@ print(model.signatures["serving_bytes"](image_bytes=tf.constant([encoded]))["ima
     assert result.stdout.splitlines() == ["(1, 333, 517, 3)", repr(b"\x89PNG")], result.stderr
 
 
+def test_a_session_finds_the_weights(saved_model, generator):
+    """TensorFlow Serving loads a model so: the graph, then all variables by one operation."""
+    image = photo(12, 16)[None]
+    expected = by_hand(generator, image[0])
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        model = tf.compat.v1.saved_model.load(session, ["serve"], str(saved_model))
+        file = str(saved_model / "variables" / "variables")
+        session.run(model.saver_def.restore_op_name, {model.saver_def.filename_tensor_name: file})
+        for name, value in (("serving_default", image), ("serving_bytes", [png(image[0])])):
+            signature = model.signature_def[name]
+            ((_, door),), ((_, exit_),) = signature.inputs.items(), signature.outputs.items()
+            (returned,) = session.run(exit_.name, {door.name: value})
+            if name == "serving_bytes":
+                returned = np.asarray(Image.open(io.BytesIO(returned)))
+            assert np.abs(returned - expected).max() <= 1
+
+
 def test_a_run_translates_as_its_saved_models_do(run_folder):
     image = photo(32, 40)[None]
     for direction in ("x_to_y", "y_to_x"):

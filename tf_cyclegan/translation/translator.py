@@ -30,7 +30,8 @@ class Translator(tf.Module):
 
     def __init__(self, generator: Callable, size_multiple: int):
         super().__init__()
-        self.generator = generator
+        # Not as an attribute that is saved: see `save_translator`.
+        self._generator = lambda images: generator(images)
         self.size_multiple = size_multiple
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
@@ -41,7 +42,7 @@ class Translator(tf.Module):
     def _translated(self, images):
         height, width = tf.shape(images)[1], tf.shape(images)[2]
         padded = self._padded(images, height, width)
-        translated = self.generator(normalise(padded))
+        translated = self._generator(normalise(padded))
         translated = tf.cast(translated, tf.float32)[:, :height, :width]
         pixels = tf.clip_by_value(tf.round((translated + 1.0) * 127.5), 0.0, 255.0)
         return tf.cast(pixels, tf.uint8)
@@ -87,7 +88,7 @@ class Translator(tf.Module):
         # What follows depends on it: TensorFlow Serving runs nothing else.
         with tf.control_dependencies([tf.debugging.Assert(fits, [sentence, sides])]):
             images = tf.identity(images)
-        return {"images": _unless_empty(images, self.generator)}
+        return {"images": _unless_empty(images, self._generator)}
 
 
 def _unless_empty(images, translate):
@@ -98,6 +99,9 @@ def _unless_empty(images, translate):
 def save_translator(generator: Callable, size_multiple: int, path: Path) -> None:
     """Write a generator as a SavedModel with the signatures of `Translator`."""
     translator = Translator(generator, size_multiple)
+    # Keras's variables would be saved so that TensorFlow's own loader in Python finds them and the
+    # one of TensorFlow Serving does not; the ones that they are made of are found by both.
+    translator.weights = translator.translate_images.get_concrete_function().variables
     signatures = {
         "serving_default": translator.translate_images,
         "serving_bytes": translator.translate_bytes,
