@@ -4,7 +4,8 @@
 # make lint   checks style
 # make fidelity   measures all numbers against the original and writes docs/fidelity.md
 # make chaos   kills a training 100 times at random moments and compares the bits
-# make fuzz   feeds 100,000 damaged files to the reader of PyTorch checkpoints
+# make fuzz   feeds 100,000 damaged pictures, zips, checkpoints, runs and studies to their readers, and writes
+#             the results into docs/robustness.md
 # make load   500 clients for a minute at each of the two servers, and writes docs/servers.md
 PYTHON ?= python3
 VENV := .venv
@@ -31,7 +32,7 @@ fidelity: $(VENV)/.dev
 	$(BIN)/python -m tests.fidelity
 
 fuzz: $(VENV)/.dev
-	$(BIN)/python tests/torch_weights/fuzz_torch_checkpoint.py 100000
+	$(BIN)/python -m tests.fuzz all 100000
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/training/chaos.py 100

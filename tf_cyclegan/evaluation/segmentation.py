@@ -57,7 +57,7 @@ def read_palette(name: str) -> Palette:
         palette = {key: tuple(colour) for key, colour in json.loads(path.read_text()).items()}
     except OSError as error:
         raise UserError(f"cannot read the palette {path}: {error.strerror}") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f'{path} is not a palette, {{"sky": [70, 130, 180], ...}}') from error
     for key, colour in palette.items():
         if len(colour) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in colour):

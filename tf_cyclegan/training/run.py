@@ -204,6 +204,6 @@ class Run:
         """What the evaluate command measured last; None if nothing whole is there."""
         try:
             results = json.loads((self.evaluation / "metrics.json").read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return results if isinstance(results, dict) and "step" in results else None
