@@ -153,14 +153,11 @@ class Pool:
         return torch.stack(returned)
 
 
-class Adam:
-    """Adam as Keras documents it: epsilon beside the uncorrected second moment ("epsilon hat").
+class KerasAdam:
+    """Adam as Keras documents it: epsilon beside the uncorrected second moment ("epsilon hat")."""
 
-    With `torch_form` as PyTorch does it, where epsilon stands beside the corrected one.
-    """
-
-    def __init__(self, parameters, torch_form=False):
-        self._parameters, self._torch_form = parameters, torch_form
+    def __init__(self, parameters):
+        self._parameters = parameters
         self._first = [torch.zeros_like(w) for w in parameters]
         self._second = [torch.zeros_like(w) for w in parameters]
         self._step = 0
@@ -173,10 +170,24 @@ class Adam:
             for weight, gradient, m, v in moments:
                 m.mul_(BETA_1).add_((1 - BETA_1) * gradient)
                 v.mul_(BETA_2).add_((1 - BETA_2) * gradient**2)
-                if self._torch_form:
-                    weight -= rate * (m / first_bias) / ((v / second_bias).sqrt() + 1e-8)
-                else:
-                    weight -= rate * second_bias**0.5 / first_bias * m / (v.sqrt() + 1e-7)
+                weight -= rate * second_bias**0.5 / first_bias * m / (v.sqrt() + 1e-7)
+
+
+class TorchAdam:
+    """PyTorch's own, as the authors' code calls it."""
+
+    def __init__(self, parameters):
+        self._parameters = parameters
+        self._adam = torch.optim.Adam(parameters, betas=(BETA_1, BETA_2))
+
+    def apply(self, gradients, rate):
+        for weight, gradient in zip(self._parameters, gradients, strict=True):
+            weight.grad = gradient.clone()
+        self._adam.param_groups[0]["lr"] = rate
+        self._adam.step()
+
+
+ADAMS = {"paper": TorchAdam, "tutorial": KerasAdam}
 
 
 def least_squares(logits, real):
@@ -195,7 +206,7 @@ def gradients_of(loss, networks):
     return [torch.autograd.grad(loss, list(p.values()), retain_graph=True) for p in networks]
 
 
-def train(preset, steps=golden.STEPS, torch_form=False):
+def train(preset, steps=golden.STEPS, adam=None):
     """Ten steps of the paper's or the tutorial's training, in the order of each one's own code."""
     paper = preset == "paper"
     seed = golden.TRAINING_SEEDS[preset]
@@ -222,7 +233,8 @@ def train(preset, steps=golden.STEPS, torch_form=False):
         ):
             network(p, images[0, 0])
     before = [[w.detach().clone() for w in p.values()] for p in networks]
-    optimizers = [Adam(list(p.values()), torch_form) for p in networks]
+    adam = adam or ADAMS[preset]
+    optimizers = [adam(list(p.values())) for p in networks]
 
     arrays = {"terms": [], "rates": []}
     for step, (real_x, real_y) in enumerate(images[:steps]):
@@ -294,8 +306,8 @@ def main():
     for preset in ("paper", "tutorial"):
         files[preset], _ = train(preset)
         for steps in (1, golden.STEPS):
-            _, change = train(preset, steps)
-            _, torch_change = train(preset, steps, torch_form=True)
+            _, change = train(preset, steps, KerasAdam)
+            _, torch_change = train(preset, steps, TorchAdam)
             difference = (change - torch_change).norm() / torch_change.norm()
             files[preset][f"adam forms {steps}"] = difference.numpy()
             print(f"{preset}: after {steps} steps, Adam's two forms differ by {difference:.2g}")

@@ -67,13 +67,12 @@ convolution before a norm has gradient zero, so what is there is rounding, which
 
 ## Known differences
 
-- **Adam.** Keras divides by `sqrt(v) + 1e-7`, v not yet corrected for its start at zero (the "epsilon
-  hat" of Kingma and Ba); PyTorch by `sqrt(v / (1 - beta_2^t)) + 1e-8`. The golden files have Keras's
-  form, written out by hand. How far the two forms part on these small networks, as the length of the
-  difference in the weights relative to the length of their change:
+- **Adam.** PyTorch divides by `sqrt(v / (1 - beta_2^t)) + 1e-8`, Keras by `sqrt(v) + 1e-7`, v not yet
+  corrected for its start at zero (the "epsilon hat" of Kingma and Ba). The preset `paper` takes the
+  first (`--epsilon-form pytorch --epsilon 1e-8`), and its golden files are written by PyTorch's own
+  optimizer; `tutorial` takes the second, written out by hand. How far the two forms part on these small
+  networks, as the length of the difference in the weights relative to the length of their change:
   {adam}.
-  In the first step Keras's epsilon stands beside a gradient as 3e-6 (1e-7 / sqrt(1 - beta_2)) and
-  PyTorch's as 1e-8, so weights with small gradients move less, and the two runs part from there.
 - **Leaky ReLU.** TensorFlow holds its slope in float32, whatever it computes in; so do the golden
   files.
 - **Learning rate.** A step at a time instead of an epoch at a time, see above.
