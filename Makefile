@@ -1,7 +1,7 @@
 # make demo   installs, then trains on the embedded emoji (2 cores: 15 minutes at most)
 # make test   installs, then runs all tests
 # make notebooks   executes all notebooks, small and without a network
-# make lint   checks style
+# make lint   checks style and types
 # make fidelity   measures all numbers against the original and writes docs/fidelity.md
 # make chaos   kills a training 100 times at random moments and compares the bits
 # make fuzz   feeds 100,000 damaged pictures, zips, checkpoints, runs and studies to their readers, and writes
@@ -27,6 +27,7 @@ notebooks: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 fidelity: $(VENV)/.dev
 	$(BIN)/python -m tests.fidelity

@@ -13,7 +13,7 @@ import importlib
 from .errors import UserError
 from .methods.cyclegan.settings import PRESETS, Config
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "PRESETS",
     "Config",

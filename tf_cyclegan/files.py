@@ -175,7 +175,9 @@ def clean(folder: Path, all_ours: bool = False) -> None:
         CannotWrite: The system does not let it.
     """
     for entry in leftovers(folder):
-        name, process, machine, kind = LEFTOVER.fullmatch(entry.name).groups()
+        match = LEFTOVER.fullmatch(entry.name)
+        assert match is not None, entry
+        name, process, machine, kind = match.groups()
         if (machine or all_ours) and _is_gone(entry, int(process), machine):
             with disk_errors(entry):
                 if kind == "old" and not (folder / name).exists():

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -56,7 +56,7 @@ class _Stderr:
         return getattr(self._file, name)
 
 
-console = Console(file=_Stderr())
+console = Console(file=cast(IO[str], _Stderr()))
 
 
 def log(message: str) -> None:
@@ -75,12 +75,12 @@ class ProgressLine:
 
     def __init__(self, total: int, what: str, done: int = 0):
         self.total, self.what, self.done, self._first = total, printable(what), done, done
-        self._live = None
+        self._live: Progress | None = None
         self._start, self._last_line = time.monotonic(), -math.inf
 
     def __enter__(self):
         if console.is_terminal:
-            self._live = Progress(
+            live = self._live = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=10),
                 MofNCompleteColumn(),
@@ -89,10 +89,8 @@ class ProgressLine:
                 console=console,
                 transient=True,
             )
-            self._task = self._live.add_task(
-                self.what, total=self.total, completed=self.done, text=""
-            )
-            self._live.start()
+            self._task = live.add_task(self.what, total=self.total, completed=self.done, text="")
+            live.start()
         return self
 
     def __exit__(self, *_):

@@ -5,6 +5,7 @@ import types
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from .commands import import_tensorflow, parse, run_command
 from .methods import method_of
@@ -51,7 +52,7 @@ def _train_on(devices, config: RunSettings, run: Run, on_sample) -> Path:
     from .translation.translator import export_run
 
     if devices.is_chief:
-        tell = log
+        tell: Callable[[str], None] = log
         run.clean()
         check_run_folder(run, config)  # again, now that no other process begins here
     else:
@@ -93,7 +94,7 @@ def _tell_nothing(_message: str) -> None:
 def parse_config(arguments: list[str] | None = None) -> RunSettings:
     """Turn command line options into settings; an error or --help ends the program."""
     base = settings_before(arguments)
-    options = parse(options_of(base, ABOUT), arguments, "train")
+    options: Any = parse(options_of(base, ABOUT), arguments, "train")
     return settings_of(options, type(base))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..settings import RunSettings
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from ..optimization.replicas import Replicas
+
+
+Direction = Literal["x_to_y", "y_to_x"]
 
 
 class Trainable(Protocol):
@@ -26,7 +29,7 @@ class Trainable(Protocol):
 
     step: tf.Variable
     checkpoint_items: dict[str, Any]
-    translators: Mapping[str, Callable]
+    translators: Mapping[Direction, Callable]
 
     def train_step(self, real_x, real_y) -> dict[str, tf.Tensor]:
         """Do one step on a batch of each domain; return what is to be logged, as scalars."""
@@ -55,7 +58,7 @@ class Method:
     presets: Mapping[str, RunSettings]
     build: Callable[[RunSettings, int | None, Replicas | None], Trainable]
     about: str
-    directions: tuple[str, ...] = ("x_to_y", "y_to_x")
+    directions: tuple[Direction, ...] = ("x_to_y", "y_to_x")
     paired: bool = False
 
     @property

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from ..errors import UserError
+from ..methods.method import Direction
 from ..training.run import Run
-
-Direction = Literal["x_to_y", "y_to_x"]
 
 
 def load_translator(

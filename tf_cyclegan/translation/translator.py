@@ -9,6 +9,7 @@ from ..data.pipeline import normalise
 from ..errors import UserError
 from ..files import check_writable, disk_errors, write_file, writing
 from ..methods import method_of
+from ..methods.method import Direction
 from ..settings import RunSettings
 from ..training.checkpoints import Checkpoint, tensorflow_disk_errors
 from ..training.run import Run
@@ -146,7 +147,7 @@ def export_run(
 
 def restore_translators(
     run: Run, checkpoint: Checkpoint | None = None
-) -> tuple[dict[str, Callable], RunSettings]:
+) -> tuple[dict[Direction, Callable], RunSettings]:
     """Build the method of a run and give it what a checkpoint holds.
 
     Args:
