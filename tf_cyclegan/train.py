@@ -58,7 +58,7 @@ def _train_on(devices, config: RunSettings, run: Run, on_sample) -> Path:
     else:
         log(f"joined {devices.name}; the first of them tells how far they are")
         tell = _tell_nothing
-    data = load_dataset(config)
+    data = load_dataset(config, method_of(config).paired)
     for images in (data.train_x, data.train_y):
         if images.skipped:
             tell(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")

@@ -14,10 +14,11 @@ from PIL import Image
 
 import tf_cyclegan as cg
 from tf_cyclegan import evaluate
-from tf_cyclegan.errors import NotMeasurable, UserError
+from tf_cyclegan.data.pairs import NO_PAIR
+from tf_cyclegan.errors import NotMeasurable
 from tf_cyclegan.evaluation.judge import judge
 from tf_cyclegan.evaluation.page import evaluation_page
-from tf_cyclegan.evaluation.translations import NO_PAIR, Translations, find_pairs, short_names
+from tf_cyclegan.evaluation.translations import Translations
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.translation.translator import save_translator
 
@@ -256,30 +257,6 @@ def test_a_large_set_shows_both_ends(monkeypatch):
     shown = re.findall(r'data-name="(\d+)"', text)
     assert shown[:4] == ["00", "29", "01", "28"] and 2 < len(shown) < 30
     assert f"the best and the worst {len(shown)} of 30 pictures" in text
-
-
-@pytest.mark.parametrize(
-    ("paths", "names"),
-    [
-        (["/d/testA/1.png", "/d/testA/2.jpg"], ["1", "2"]),
-        (["/d/testA/in/1.png"], ["in/1"]),
-        (["/d.zip/set/testB/1.png", "/d.zip/set/testB/in/1.png"], ["1", "in/1"]),
-        (["/any/1.png", "/any/1.jpg", "/any/2.x.png"], ["1.png", "1.jpg", "2.x"]),
-        (["/any/in/1.png", "/any/2.png"], ["in/1", "2"]),
-        (["cycle_gan/maps testA[0]", "cycle_gan/maps testA[1]"], ["testA_0", "testA_1"]),
-    ],
-)
-def test_short_names(paths, names):
-    assert short_names(paths) == names
-
-
-def test_pairs():
-    names, others = ["1_A", "2_A", "3"], ["2_B", "3", "4"]
-    assert find_pairs(names, others, "names").tolist() == [NO_PAIR, 0, 1]
-    assert find_pairs(names, others, "order").tolist() == [0, 1, 2]
-    assert find_pairs(names, others, "none").tolist() == [NO_PAIR] * 3
-    with pytest.raises(UserError, match="these have 3 and 2"):
-        find_pairs(names, others[:2], "order")
 
 
 @pytest.mark.parametrize(

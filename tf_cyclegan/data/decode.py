@@ -48,6 +48,9 @@ _UPRIGHT = {
 }
 
 
+HALVES = ("left", "right")  # of a file that holds two pictures side by side
+
+
 class UnreadableImage(Exception):
     """Bytes that are no image, or only part of one. The message says why."""
 
@@ -56,7 +59,9 @@ class TooManyPixels(UnreadableImage):
     """A picture that may be whole, and is larger than what was allowed."""
 
 
-def decode_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode_image(
+    encoded: bytes, max_pixels: int = MAX_PIXELS, half: str | None = None
+) -> Image.Image:
     """Decode any of `FORMATS` to an upright RGB image; its content tells which.
 
     Animations give their first frame, transparency is laid on white, 16-bit samples are scaled to 8,
@@ -68,10 +73,27 @@ def decode_image(encoded: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         max_pixels: Do not decode an image that says it has more; few bytes can unpack to gigabytes.
             A picture takes 5 to 17 bytes of memory a pixel while it is decoded. A number above
             Pillow's own limit, `Image.MAX_IMAGE_PIXELS`, raises that.
+        half: Which of `HALVES` to cut out of the upright image; None: all of it.
 
     Raises:
-        UnreadableImage: The bytes are no image, end too early, or hold too many pixels.
+        UnreadableImage: The bytes are no image, end too early, hold too many pixels, or are no two
+            pictures of one width where one is asked for.
     """
+    image = _decode_what_is_whole(encoded, max_pixels)
+    return image if half is None else _cut_half(image, half)
+
+
+def _cut_half(image: Image.Image, half: str) -> Image.Image:
+    width, height = image.size
+    if width % 2:
+        raise UnreadableImage(
+            f"it is {width} pixels wide; two pictures side by side have an even width"
+        )
+    left = HALVES.index(half) * (width // 2)
+    return image.crop((left, 0, left + width // 2, height))
+
+
+def _decode_what_is_whole(encoded: bytes, max_pixels: int) -> Image.Image:
     try:
         return _decode(encoded, max_pixels)
     except TooManyPixels:
@@ -92,7 +114,11 @@ def decode_resized(
     encoded: bytes, shape: tuple[int, int], method: str, max_pixels: int = MAX_PIXELS
 ) -> np.ndarray:
     """Decode and scale to `shape`, whatever the aspect ratio: uint8 `[height, width, 3]`."""
-    image = decode_image(encoded, max_pixels)
+    return resized(decode_image(encoded, max_pixels), shape, method)
+
+
+def resized(image: Image.Image, shape: tuple[int, int], method: str) -> np.ndarray:
+    """Scale an image to `shape`, whatever the aspect ratio: uint8 `[height, width, 3]`."""
     height, width = shape
     if image.size != (width, height):
         image = image.resize((width, height), RESAMPLING[method])

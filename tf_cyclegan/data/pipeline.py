@@ -12,7 +12,8 @@ import tensorflow as tf
 from ..errors import UserError
 from ..progress import progress
 from ..settings import MAX_PIXELS, RunSettings
-from .decode import UnreadableImage, decode_image, decode_resized
+from .decode import UnreadableImage, resized
+from .pairs import paired as in_pairs
 from .sources import Domain, open_source
 
 CACHE_BYTES = 2**30  # a domain whose scaled images fit in this is decoded once and kept
@@ -59,8 +60,8 @@ class ScaledImages:
         UserError: Images cannot be read (the first is named) and are not to be skipped.
 
     Attributes:
-        names: Of the images that can be read.
-        skipped: Names of those that cannot.
+        indices: Places in the domain of the images that are there.
+        skipped: Names of those that are left out.
         lost: Name of one that could be read at first and then could not, and why; or None.
     """
 
@@ -74,7 +75,7 @@ class ScaledImages:
     ):
         self._domain = domain
         self._max_pixels = max_pixels
-        self._decode = partial(decode_resized, shape=shape, method=method, max_pixels=max_pixels)
+        self._resized = partial(resized, shape=shape, method=method)
         self._cache = None
         fits = len(domain) * shape[0] * shape[1] * 3 <= CACHE_BYTES
         if fits:
@@ -89,22 +90,32 @@ class ScaledImages:
             )
         self.skipped = list(problems)
         self.lost: str | None = None
-        self._indices = [i for i, name in enumerate(domain.names) if name not in problems]
-        self.names: Sequence[str] = [domain.names[i] for i in self._indices]
+        self.indices = [i for i, name in enumerate(domain.names) if name not in problems]
         self.shape = (*shape, 3)
-        if not self.names:
+        if not self.indices:
             raise UserError(f"no image can be read, the first is {self.skipped[0]}")
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the images that are there."""
+        return [self._domain.names[i] for i in self.indices]
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Leave out all but those of the domain's `indices`, which are in its order."""
+        left_out = set(self.indices) - set(indices)
+        self.skipped += [
+            f"{self._domain.names[i]} (its partner cannot be read)" for i in sorted(left_out)
+        ]
+        self.indices = list(indices)
 
     def _read_all(self) -> dict[str, str]:
         """Decode every image once, to keep it or only to know that it can be read."""
 
         def check(index: int) -> str | None:
             try:
-                encoded = self._domain.read(index)
-                if self._cache is None:
-                    decode_image(encoded, self._max_pixels)
-                else:
-                    self._cache[index] = self._decode(encoded)
+                image = self._domain.image(index, self._max_pixels)
+                if self._cache is not None:
+                    self._cache[index] = self._resized(image)
             except UnreadableImage as error:
                 return str(error)
             return None
@@ -115,17 +126,17 @@ class ScaledImages:
             return {name: reason for name, reason in zip(names, results, strict=True) if reason}
 
     def __len__(self):
-        return len(self.names)
+        return len(self.indices)
 
     def __getitem__(self, position: int) -> np.ndarray:
         """The image as uint8 `[H, W, 3]`."""
-        index = self._indices[position]
+        index = self.indices[position]
         if self._cache is not None:
             return self._cache[index]
         try:
-            return self._decode(self._domain.read(index))
+            return self._resized(self._domain.image(index, self._max_pixels))
         except UnreadableImage as error:
-            self.lost = f"{self.names[position]} ({error})"
+            self.lost = f"{self._domain.names[index]} ({error})"
             raise
 
 
@@ -143,6 +154,9 @@ class UnpairedImages:
     train_y: ScaledImages
     test_x: Domain
     test_y: Domain
+
+    def __post_init__(self):
+        self._kept(self.train_x, self.train_y)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -189,7 +203,11 @@ class UnpairedImages:
         )
 
     def _example(self, images: ScaledImages, domain: int, number):
-        """The training image that comes at place `number` of the endless stream of a domain."""
+        """The training image that comes at place `number` of the endless stream of a domain.
+
+        Its order, crop and mirror follow from the number of the domain: the same one gives two
+        domains of as many images the same.
+        """
         images_per_epoch = self.steps_per_epoch * self.config.batch_size
         epoch, place = number // images_per_epoch, number % images_per_epoch
         # The smaller domain goes round again within an epoch, in a new order each time.
@@ -213,45 +231,68 @@ class UnpairedImages:
         def evenly(domain: Domain):
             wanted = min(count, len(domain))
             picks = [i * len(domain) // wanted for i in range(wanted)]
-            picked = Domain([domain.names[i] for i in picks], lambda i: domain.read(picks[i]))
-            config = self.config
-            images = ScaledImages(
-                picked,
-                config.image_shape,
-                config.resize_method,
-                config.skip_unreadable,
-                config.max_pixels,
-            )
-            return normalise(np.stack([images[i] for i in range(len(images))])).numpy()
+            return _scaled(domain.pick(picks), self.config, self.config.image_shape)
 
-        return evenly(self.test_x), evenly(self.test_y)
+        test_x, test_y = self._kept(evenly(self.test_x), evenly(self.test_y))
+        return tuple(
+            normalise(np.stack([images[i] for i in range(len(images))])).numpy()
+            for images in (test_x, test_y)
+        )
+
+    def _kept(self, x: ScaledImages, y: ScaledImages) -> tuple[ScaledImages, ScaledImages]:
+        """What to use of images that could be read; one of the two may lack some."""
+        return x, y
 
 
-def load_dataset(config: RunSettings) -> UnpairedImages:
+class PairedImages(UnpairedImages):
+    """Two domains in one order: in each place, two pictures of the same thing.
+
+    Both of a pair come together, are cut at the same place and mirrored together; where one of them
+    is left out, so is the other.
+    """
+
+    @tf.autograph.experimental.do_not_convert
+    def _examples(self, number):
+        return (
+            self._example(self.train_x, DOMAIN_X, number),
+            self._example(self.train_y, DOMAIN_X, number),
+        )
+
+    def _kept(self, x: ScaledImages, y: ScaledImages) -> tuple[ScaledImages, ScaledImages]:
+        both = sorted(set(x.indices) & set(y.indices))
+        if not both:
+            raise UserError(f"no pair can be read, the first is {x.skipped[0]}")
+        for images in (x, y):
+            images.keep(both)
+        return x, y
+
+
+def _scaled(domain: Domain, config: RunSettings, shape: tuple[int, int]) -> ScaledImages:
+    """The images of a domain at a size, otherwise as `config` says."""
+    return ScaledImages(
+        domain, shape, config.resize_method, config.skip_unreadable, config.max_pixels
+    )
+
+
+def load_dataset(config: RunSettings, paired: bool = False) -> UnpairedImages:
     """Open the data set of `config` and read every training image once.
 
+    Args:
+        config: The settings of a run.
+        paired: Whether its images are pairs, which stay together.
+
     Raises:
-        UserError: There is no such data set, it has unreadable images, or fewer than a batch.
+        UserError: There is no such data set, it has unreadable images, fewer than a batch, or an
+            image without a partner where they are to be pairs.
     """
     domains = open_source(config.dataset, config.data_dir)
     a, b = config.domains
-    train_x, train_y = (
-        ScaledImages(
-            domains[f"train{letter}"],
-            config.load_shape,
-            config.resize_method,
-            config.skip_unreadable,
-            config.max_pixels,
-        )
-        for letter in (a, b)
-    )
-    data = UnpairedImages(
-        config,
-        train_x,
-        train_y,
-        domains.get(f"test{a}", domains[f"train{a}"]),
-        domains.get(f"test{b}", domains[f"train{b}"]),
-    )
+    train = [domains[f"train{letter}"] for letter in (a, b)]
+    test = [domains.get(f"test{letter}", domains[f"train{letter}"]) for letter in (a, b)]
+    if paired:
+        train, test = (in_pairs(*both, config.dataset) for both in (train, test))
+    train_x, train_y = (_scaled(domain, config, config.load_shape) for domain in train)
+    data = (PairedImages if paired else UnpairedImages)(config, train_x, train_y, *test)
     if not data.steps_per_epoch:
         raise UserError(
             f"--batch-size {config.batch_size} is larger than the data: "

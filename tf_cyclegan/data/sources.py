@@ -3,14 +3,21 @@
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from PIL import Image
+
 from ..errors import UserError
-from .decode import IMAGE_SUFFIXES, UnreadableImage
+from ..settings import MAX_PIXELS
+from .decode import HALVES, IMAGE_SUFFIXES, UnreadableImage, decode_image
 from .embedded import EMBEDDED
 
 SPLITS = ("trainA", "trainB", "testA", "testB")
+# Folders of files that hold a pair each, A on the left and B on the right, as pix2pix publishes
+# them: for training, and for testing the first that there is.
+SIDE_BY_SIDE = {"train": ("train",), "test": ("test", "val")}
+FOLDERS = (*SPLITS, "train", "test", "val")
 MAX_FILE_BYTES = 2**28  # no image needs more; a zip bomb would
 
 # Of an entry, how much is unpacked at a time. zipfile passes the limit on to deflate alone: of bz2
@@ -26,13 +33,28 @@ class Domain:
     Attributes:
         names: One a picture, for messages and file names.
         read: From an index to encoded bytes; may be called from several threads.
+        half: Which of `decode.HALVES` of the files the pictures are; None: they are the files.
     """
 
     names: Sequence[str]
     read: Callable[[int], bytes]
+    half: str | None = None
 
     def __len__(self):
         return len(self.names)
+
+    def image(self, index: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+        """Read and decode a picture, upright RGB.
+
+        Raises:
+            UnreadableImage: It cannot be read, or has more than `max_pixels`.
+        """
+        return decode_image(self.read(index), max_pixels, self.half)
+
+    def pick(self, indices: Sequence[int]) -> "Domain":
+        """Some of the pictures, in the order of their `indices`."""
+        names = [self.names[index] for index in indices]
+        return Domain(names, lambda index: self.read(indices[index]), self.half)
 
 
 def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
@@ -44,7 +66,8 @@ def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
         data_dir: Where TFDS keeps its data sets.
 
     Returns:
-        The domains by split: trainA and trainB, and testA and testB if there are.
+        The domains by split: trainA and trainB, and testA and testB if there are. Of files with both
+        halves of a pair, in train and test (or val), A is the left one and B the right one.
 
     Raises:
         UserError: There is no such data set, or it lacks a training domain.
@@ -61,15 +84,29 @@ def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
     else:
         domains = _open_tfds(dataset, data_dir)
 
+    if not domains.keys() & {"trainA", "trainB"}:
+        domains |= _halves(domains)
     for split in ("trainA", "trainB"):
         if split not in domains:
             raise UserError(
                 f"{dataset} has no {split}: it takes images of one domain in trainA, of the other in "
-                "trainB, and may have testA and testB"
+                "trainB, and may have testA and testB; or files with both side by side in train, "
+                "and in test or val"
             )
         if not len(domains[split]):
             raise UserError(f"{split} of {dataset} holds no image")
-    return {split: domain for split, domain in domains.items() if len(domain)}
+    return {split: domains[split] for split in SPLITS if len(domains.get(split, ()))}
+
+
+def _halves(domains: dict[str, Domain]) -> dict[str, Domain]:
+    """The domains that files with two pictures side by side hold, by split."""
+    halves = {}
+    for part, folders in SIDE_BY_SIDE.items():
+        both = next((domains[folder] for folder in folders if folder in domains), None)
+        if both is not None:
+            for letter, half in zip("AB", HALVES, strict=True):
+                halves[f"{part}{letter}"] = replace(both, half=half)
+    return halves
 
 
 def _is_image(path: Path | PurePosixPath) -> bool:
@@ -78,7 +115,7 @@ def _is_image(path: Path | PurePosixPath) -> bool:
 
 def _open_folder(root: Path) -> dict[str, Domain]:
     domains = {}
-    for split in SPLITS:
+    for split in FOLDERS:
         if (root / split).is_dir():
             domains[split] = open_image_folder(root / split)
     return domains
@@ -123,7 +160,7 @@ def _open_zip(path: Path) -> dict[str, Domain]:
     for name, entry in entries.items():
         # The authors' archives hold one folder, named as the data set, with the splits inside.
         for depth in (0, 1):
-            if len(name.parts) > depth + 1 and name.parts[depth] in SPLITS:
+            if len(name.parts) > depth + 1 and name.parts[depth] in FOLDERS:
                 members.setdefault(name.parts[depth], []).append(entry)
                 break
     lock = threading.Lock()

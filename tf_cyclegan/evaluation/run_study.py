@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..data.decode import RESAMPLING, UnreadableImage, decode_image
+from ..data.decode import RESAMPLING, UnreadableImage
 from ..data.sources import Domain, open_image_folder
 from ..errors import UserError
 from ..files import check_writable, holding, write_file
@@ -76,7 +76,7 @@ def run_study(
 
     def read_image(model: str | None, name: str) -> Image.Image:
         domain, index = readers[model][name]
-        image = decode_image(domain.read(index), max_pixels)
+        image = domain.image(index, max_pixels)
         size = (shape[1], shape[0])
         return image if image.size == size else image.resize(size, RESAMPLING["bicubic"])
 
@@ -111,7 +111,7 @@ def _sizes(
     def size(place):
         domain, index = place
         try:
-            return decode_image(domain.read(index), max_pixels).size
+            return domain.image(index, max_pixels).size
         except UnreadableImage as error:
             if skip_unreadable:
                 return None

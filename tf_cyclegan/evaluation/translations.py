@@ -1,27 +1,21 @@
 """The test images of both domains, which belong together, and what generators make of them."""
 
-import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Literal
 
 import numpy as np
 import tensorflow as tf
 
-from ..data.decode import UnreadableImage, decode_image
+from ..data.decode import UnreadableImage
+from ..data.pairs import NO_PAIR, Pairs, find_pairs, short_names
 from ..data.pipeline import ScaledImages, normalise
-from ..data.sources import SPLITS, Domain
+from ..data.sources import Domain
 from ..errors import UserError
 from ..pictures import to_uint8
 from ..progress import progress
 from ..settings import MAX_PIXELS
 
-Pairs = Literal["names", "order", "none"]
-
 BATCH = 16
-NO_PAIR = -1
 
 
 @dataclass(frozen=True)
@@ -91,7 +85,7 @@ def common_shape(
     sizes = {}
     for domain, i in progress(places, len(places), "looking at sizes"):
         try:
-            size = decode_image(domain.read(i), max_pixels).size
+            size = domain.image(i, max_pixels).size
         except UnreadableImage as error:
             if skip_unreadable:
                 continue
@@ -109,55 +103,6 @@ def common_shape(
         )
     ((width, height),) = sizes
     return height, width
-
-
-def short_names(paths: Sequence[str]) -> list[str]:
-    """Names for the images of a domain that may be used as file names in a folder.
-
-    What follows the split's folder, or else the folder of all, without suffixes where no two differ
-    only in those.
-    """
-    parts = [PurePath(path.replace("\\", "/")).parts for path in paths]
-    shared = 0
-    while all(len(p) > shared + 1 and p[shared] == parts[0][shared] for p in parts):
-        shared += 1
-    names = []
-    for path in parts:
-        split = max((i + 1 for i, part in enumerate(path[:-1]) if part in SPLITS), default=shared)
-        # TFDS names its images "cycle_gan/facades testA[3]".
-        name = re.sub(r"(\w+)\[(\d+)\]$", r"\1_\2", path[-1])
-        names.append("/".join([*path[split:-1], name.split()[-1] if name != path[-1] else name]))
-    stems = [re.sub(r"\.\w+$", "", name) for name in names]
-    twice = {stem for stem, count in Counter(stems).items() if count > 1}
-    return [name if stem in twice else stem for name, stem in zip(names, stems, strict=True)]
-
-
-def find_pairs(names: Sequence[str], others: Sequence[str], by: Pairs) -> np.ndarray:
-    """Which image of the other domain is the true translation of each.
-
-    Args:
-        names: Of one domain.
-        others: Of the other domain.
-        by: "names": the one of the same name, where a last _A and _B do not count, as in the
-            authors' data sets; "order": the one in the same place; "none".
-
-    Returns:
-        int `[len(names)]`, places in `others`, or `NO_PAIR`.
-
-    Raises:
-        UserError: They are paired by order and not as many.
-    """
-    if by == "none":
-        return np.full(len(names), NO_PAIR)
-    if by == "order":
-        if len(names) != len(others):
-            raise UserError(
-                f"--pairs order needs as many images in both domains, these have {len(names)} and "
-                f"{len(others)}"
-            )
-        return np.arange(len(names))
-    places = {re.sub("_[AB]$", "", name): place for place, name in enumerate(others)}
-    return np.array([places.get(re.sub("_[AB]$", "", name), NO_PAIR) for name in names])
 
 
 Compiled = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor | None]]
