@@ -122,7 +122,7 @@ def _serve(kind_module: str, connection) -> None:
             outcome_of(kind, files, Path(folder))  # imports what is imported late
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries in C say about damage
         before = _most_memory()
-        limit = _address_space() + 4 * MOST_BYTES
+        limit = _address_space() + 8 * MOST_BYTES  # what is asked for and not used is not counted
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         connection.send("ready")
         while True:
