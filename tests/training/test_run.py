@@ -19,7 +19,7 @@ from PIL import Image
 import tf_cyclegan as cg
 from tf_cyclegan.data import pipeline
 from tf_cyclegan.errors import CannotWrite, UserError
-from tf_cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.training import checkpoints, trainer
 from tf_cyclegan.training.run import Run
 from tf_cyclegan.training.trainer import Interrupted, Trainer
