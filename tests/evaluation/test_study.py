@@ -455,6 +455,21 @@ def test_a_full_disk_leaves_the_answers_as_they_were(ask, monkeypatch):
     assert [line["event"] for line in read_lines(ask.study.folder)] == ["begin", "answer"]
 
 
+def test_an_answer_that_is_not_on_the_disk_is_no_answer(ask, monkeypatch):
+    _, headers, _ = ask("POST", "/begin", {})
+    cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
+    path = ask.study.folder / "answers.jsonl"
+    before = path.read_bytes()
+
+    def refuse(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    answer = {"place": 0, "chosen": "left", "shown_ms": 1000, "answer_ms": 5}
+    assert ask("POST", "/answer", answer, **cookie)[0] == 500
+    assert path.read_bytes() == before
+
+
 def test_no_answer_of_a_crowd_is_lost(start, folders):
     process, url = start("--port", 0)
     port = int(url.rstrip("/").rsplit(":", 1)[1])

@@ -17,6 +17,7 @@ from .load import Direction, load_translator, load_translators, saved_model_fold
 from .uploads import MAX_BYTES, NotAnUpload, Uploads
 
 MOST_WAITING = 1000  # changes on pages that wait for their turn; more are told to try again
+MOST_REMEMBERED = 100  # pages whose state gradio keeps; it makes no difference to ours
 HEIGHT = "min(400px, 80vw)"  # of the pictures: no taller than wide on a phone
 
 Translate = Callable[[np.ndarray], np.ndarray]
@@ -189,7 +190,7 @@ def build_page(models: dict[str, Model], max_side: int, max_pixels: int, uploads
             api_visibility="private",
         )
     page.queue(max_size=MOST_WAITING, api_open=False)
-    page.state_session_capacity = MOST_WAITING  # of which gradio remembers what they chose
+    page.state_session_capacity = MOST_REMEMBERED
     return page
 
 
