@@ -16,33 +16,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from browser import PHONE, chromium, open_page  # noqa: F401
-from conftest import TINY_SETTINGS
+from conftest import TINY_SETTINGS, write_images
 from PIL import Image
 
+import tf_cyclegan as cg
 from tests.load.clients import crowd_at_demo
 from tf_cyclegan import demo, translate
-from tf_cyclegan.methods.adversarial import build_generator
-from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.translation import demo_page, uploads
-from tf_cyclegan.translation.translator import export_run
 
 MAX_SIDE = 200
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
-    """What a run leaves, untrained."""
-    folder = tmp_path_factory.mktemp("demo") / "mine"
-    folder.mkdir()
-    config = Config(dataset="cycle_gan/horse2zebra", run_dir=str(folder), **TINY_SETTINGS)
-    (folder / "config.json").write_text(config.to_json())
-    networks = {name: build_generator(config, seed) for seed, name in enumerate("gf")}
-    checkpoint = tf.train.Checkpoint(generator_g=networks["g"], generator_f=networks["f"])
-    tf.train.CheckpointManager(checkpoint, str(folder / "checkpoints"), 1).save()
-    export_run(folder, folder / "saved_model")
-    return folder
+    """A run of one step between horses and zebras."""
+    root = tmp_path_factory.mktemp("demo")
+    for domain in ("trainA", "trainB"):
+        write_images(root / "horse2zebra" / domain, 2)
+    settings = TINY_SETTINGS | {"steps": 1, "run_dir": str(root / "mine")}
+    return cg.train(cg.Config(dataset=str(root / "horse2zebra"), **settings))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -328,7 +329,7 @@ def crowd_at_study(port: int, count: int, seconds: float, answers) -> Figures:
         await participant.live()
 
     routes = {"post": "/answer", "get": "/session", "large": "/"}
-    figures = asyncio.run(crowd(port, count, seconds, honest, **routes))
+    figures = _run(crowd(port, count, seconds, honest, **routes))
     stored = [(line["participant"], line["place"]) for line in answers() if "place" in line]
     figures.lost = len(said - set(stored)) + len(stored) - len(set(stored))
     return figures
@@ -341,4 +342,10 @@ def crowd_at_demo(port: int, count: int, seconds: float) -> Figures:
         await Visitor(*arguments).live()
 
     routes = {"post": "/gradio_api/queue/join", "get": "/config", "large": "/"}
-    return asyncio.run(crowd(port, count, seconds, honest, **routes))
+    return _run(crowd(port, count, seconds, honest, **routes))
+
+
+def _run(coroutine) -> Figures:
+    """Run a coroutine in a thread of its own: a test's browser may have a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
