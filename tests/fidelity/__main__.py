@@ -62,8 +62,8 @@ from.
 Gradients and changes of weights are kept as sketches, to keep the golden files small: an array of up
 to eight numbers as it is, a longer one as its projections on eight random directions. The projection
 of a difference has on average the length of the difference, so a wrong array shows. Arrays shorter than
-1e-3 (gradients) or 0.1 (changes) of the network's longest are measured against that: the bias of a
-convolution before a norm has gradient zero, so what is there is rounding, which Adam makes larger.
+1e-3 of the network's longest are measured against that. The bias of a convolution before a norm has
+gradient zero, so what is there is rounding, which Adam makes larger: its change is left out.
 
 ## Known differences
 
