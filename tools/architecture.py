@@ -42,7 +42,7 @@ ABOUT = {
     "translation": "a trained generator at work: uint8 doors, files, films, the demo, other formats",
     "training": "runs a method: the loop, the run folder, checkpoints, the log, devices",
     "methods": "one method, one place: settings and presets, networks, objective, step, samples",
-    "optimization": "what a step is made of: Adam, rates, pools, precision, rematerialisation, replicas",
+    "optimization": "what a step is made of: Adam, rates, pools, precision, replicas",
     "torch_weights": "other people's weights, read without running them",
     "data": "whatever people have, to batches",
     "models": "networks and layers, Keras alone",
