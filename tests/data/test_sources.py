@@ -103,7 +103,6 @@ def in_no_encoding(data, entry):
 # zipfile raises UnicodeDecodeError, IndexError, NotImplementedError, LZMAError, zlib.error and more.
 DAMAGES = {
     "a name that is no UTF-8": in_no_encoding,
-    "a name of no letters": lambda data, entry: put(data, entry + 28, 2, 0),
     "a method that does not exist": lambda data, entry: put(data, entry + 10, 2, 77),
     "another version": lambda data, entry: put(data, entry + 6, 2, 0xFFFF),
     "packed data": lambda data, entry: put(data, 60, 2, 0xFFFF),
@@ -160,6 +159,13 @@ def test_entries_are_unpacked_whole(method, tmp_path):
     with zipfile.ZipFile(tmp_path / "set.zip", "w", method) as archive:
         archive.writestr("a.png", content)
     assert open_images(tmp_path / "set.zip").read(0) == content
+
+
+def test_an_entry_without_a_name_is_no_image(tmp_path):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name in ("", ".", "trainA/", "trainA/a.png"):
+            archive.writestr(zipfile.ZipInfo(name), b"")
+    assert len(open_images(tmp_path / "set.zip")) == 1
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
