@@ -68,6 +68,18 @@ def image_folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def paired_folder(tmp_path_factory):
+    """A data set of 6 training and 3 test pairs, each a file with both, the right half inverted."""
+    root = tmp_path_factory.mktemp("pairs")
+    for folder, count in (("train", 6), ("test", 3)):
+        write_images(root / folder, count, seed=count)
+        for path in (root / folder).iterdir():
+            left = np.asarray(Image.open(path))
+            Image.fromarray(np.hstack([left, 255 - left])).save(path)
+    return root
+
+
 @pytest.fixture
 def tiny_config(image_folder, tmp_path):
     """A run of seconds on `image_folder`."""

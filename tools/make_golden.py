@@ -156,8 +156,8 @@ class Pool:
 class KerasAdam:
     """Adam as Keras documents it: epsilon beside the uncorrected second moment ("epsilon hat")."""
 
-    def __init__(self, parameters):
-        self._parameters = parameters
+    def __init__(self, parameters, epsilon=1e-7):
+        self._parameters, self._epsilon = parameters, epsilon
         self._first = [torch.zeros_like(w) for w in parameters]
         self._second = [torch.zeros_like(w) for w in parameters]
         self._step = 0
@@ -170,7 +170,7 @@ class KerasAdam:
             for weight, gradient, m, v in moments:
                 m.mul_(BETA_1).add_((1 - BETA_1) * gradient)
                 v.mul_(BETA_2).add_((1 - BETA_2) * gradient**2)
-                weight -= rate * second_bias**0.5 / first_bias * m / (v.sqrt() + 1e-7)
+                weight -= rate * second_bias**0.5 / first_bias * m / (v.sqrt() + self._epsilon)
 
 
 class TorchAdam:

@@ -23,12 +23,25 @@ import tf_cyclegan as cg
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
+from tf_cyclegan.methods.pix2pix.settings import Config as Pix2PixConfig
 from tf_cyclegan.training.devices import TPU_VARIABLES, check_tf_config, find_devices
 from tf_cyclegan.training.run import Run
 
 TESTS = Path(__file__).parent
 TIMEOUT = 900  # seconds for a process, most of them TensorFlow's start on a busy machine
 STEPS = 20
+SHORT = 4  # steps of methods whose way through the replicas is CycleGAN's
+PIX2PIX = Pix2PixConfig(
+    image_size=32,
+    load_size=36,
+    unet_levels=3,
+    filters=2,
+    discriminator_filters=2,
+    batch_size=2,
+    sample_every=0,
+    log_every=1,
+    jit="off",
+)
 
 
 def start(configs, dtype="float64", cpus=1, tf_config=None):
@@ -134,8 +147,15 @@ def variant(base, name, **changes):
     return dataclasses.replace(base, run_dir=str(folder), **changes)
 
 
+def of_method(base, config, name, **changes):
+    """A short run of another method that is as small as `base`."""
+    folder = Path(base.run_dir).with_name(name)
+    settings = {"steps": SHORT, "checkpoint_every": SHORT, "run_dir": str(folder)}
+    return dataclasses.replace(config, **settings, **changes)
+
+
 @pytest.fixture(scope="module")
-def runs(base):
+def runs(base, paired_folder):
     """One config on one device, on two logical CPUs, in two processes, compiled, resumed."""
     workers = variant(base, "workers", strategy="multiworker")
     finish(start_workers([workers]))
@@ -143,7 +163,17 @@ def runs(base):
     mirrored = variant(base, "mirrored", strategy="mirrored", jit="on", steps_per_call=8)
     other_ways = variant(base, "other_ways", jit="on", steps_per_call=8, remat=True)
     resumed = dataclasses.replace(copy_until(workers, 10, "workers_then_one"), strategy="one")
-    finish([start([one, mirrored, other_ways, resumed], cpus=2)])
+    pix2pix, pix2pix_mirrored = (
+        of_method(
+            base,
+            dataclasses.replace(PIX2PIX, dataset=str(paired_folder)),
+            f"pix2pix_{strategy}",
+            strategy=strategy,
+        )
+        for strategy in ("one", "mirrored")
+    )
+    others = [pix2pix, pix2pix_mirrored]
+    finish([start([one, mirrored, other_ways, resumed, *others], cpus=2)])
     return locals()
 
 
@@ -155,6 +185,19 @@ def test_however_it_is_divided_a_run_trains_the_same_networks(runs, name):
     assert moments < 1e-9
     lines, others = (Run(runs[n].run_dir).metrics.lines() for n in ("one", name))
     assert len(lines) == len(others) == STEPS
+    for line, other in zip(lines, others, strict=True):
+        np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["pix2pix"])
+def test_other_methods_train_the_same_networks_on_two_devices(runs, name):
+    one, two = runs[name], runs[f"{name}_mirrored"]
+    weights, moments = differences(one, two)
+    print(name, weights, moments)
+    assert weights < 1e-10
+    assert moments < 1e-9
+    lines, others = (Run(each.run_dir).metrics.lines() for each in (one, two))
+    assert len(lines) == len(others) == SHORT
     for line, other in zip(lines, others, strict=True):
         np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-10)
 

@@ -11,8 +11,9 @@ from ..errors import UserError
 from ..settings import RunSettings
 from .cyclegan import METHOD as CYCLEGAN
 from .method import Method
+from .pix2pix import METHOD as PIX2PIX
 
-BUILT_IN = (CYCLEGAN,)
+BUILT_IN = (CYCLEGAN, PIX2PIX)
 DEFAULT = CYCLEGAN.name
 ENTRY_POINTS = "tf_cyclegan.methods"
 

@@ -198,8 +198,14 @@ class AdversarialMethod:
         return terms
 
 
-def build_generator(config: NetworkSettings, seed: int) -> keras.Model:
-    """Build the generator that `config` names, with the initial weights of `seed`."""
+def build_generator(config: NetworkSettings, seed: int, **options) -> keras.Model:
+    """Build the generator that `config` names, with the initial weights of `seed`.
+
+    Args:
+        config: The settings.
+        seed: Of the initial weights.
+        **options: Further arguments that both `unet_generator` and `resnet_generator` take.
+    """
     if config.generator == "tensorflow_examples":
         return _tutorial_networks().unet_generator(3, norm_type="instancenorm")
     kwargs = {
@@ -207,19 +213,23 @@ def build_generator(config: NetworkSettings, seed: int) -> keras.Model:
         "upsampling": config.upsampling,
         "affine": config.norm_affine,
         "seed": seed,
+        **options,
     }
     if config.generator == "unet":
         return unet_generator(levels=config.levels, **kwargs)
     return resnet_generator(blocks=int(config.generator.removeprefix("resnet")), **kwargs)
 
 
-def build_discriminator(config: NetworkSettings, seed: int, input_channels: int = 3) -> keras.Model:
+def build_discriminator(
+    config: NetworkSettings, seed: int, input_channels: int = 3, norm: str = "instance"
+) -> keras.Model:
     """Build the PatchGAN of `config`, with the initial weights of `seed`.
 
     Args:
         config: The settings.
         seed: Of the initial weights.
         input_channels: 6 for one that judges two images together.
+        norm: See `models.layers.normalization`.
     """
     if config.generator == "tensorflow_examples":
         return _tutorial_networks().discriminator(
@@ -231,6 +241,7 @@ def build_discriminator(config: NetworkSettings, seed: int, input_channels: int 
         leaky_slope=config.leaky_slope,
         seed=seed,
         input_channels=input_channels,
+        norm=norm,
     )
 
 

@@ -1,4 +1,4 @@
-"""Dropout that draws the same on several replicas as on one."""
+"""Dropout that draws the same on several replicas as on one, and the same for every picture."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 _share = ContextVar("share", default=(0, 1, 0))
+_translating = ContextVar("translating", default=False)
 
 
 @contextmanager
@@ -18,6 +19,20 @@ def share_of_batch(index, count: int, size: int) -> Iterator[None]:
         yield
     finally:
         _share.reset(before)
+
+
+@contextmanager
+def dropout_of_translation() -> Iterator[None]:
+    """Say that what is computed here is a translation with dropout, as pix2pix's are.
+
+    Every image gets the same mask, which follows from the seed of the layer alone: an image becomes
+    the same by itself as within a batch, today as tomorrow. No random state is read or changed.
+    """
+    before = _translating.set(True)
+    try:
+        yield
+    finally:
+        _translating.reset(before)
 
 
 @keras.saving.register_keras_serializable("tf_cyclegan")
@@ -32,6 +47,9 @@ class BatchDropout(keras.layers.Dropout):
     """
 
     def call(self, inputs, training=False):
+        if _translating.get():
+            ones = ops.ones((1, *ops.shape(inputs)[1:]), inputs.dtype)
+            return inputs * keras.random.dropout(ones, self.rate, seed=self.seed)
         index, count, size = _share.get()
         if count == 1 or not training or not self.rate:
             return super().call(inputs, training=training)

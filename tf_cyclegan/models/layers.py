@@ -18,7 +18,8 @@ class InstanceNormalization(keras.layers.Layer):
         epsilon: Added to the variance.
         affine: Whether to learn a scale and an offset a channel, as the TensorFlow tutorial does.
             The authors' PyTorch code has none.
-        seed: Seed of the initial scale, N(1, 0.02).
+        seed: Seed of the initial scale.
+        scale_deviation: Standard deviation of the initial scale, whose mean is 1.
 
     Input shape: `[N, H, W, C]`, H and W may be unknown. Output shape: the same.
 
@@ -27,8 +28,9 @@ class InstanceNormalization(keras.layers.Layer):
         TensorShape([1, 8, 8, 3])
     """
 
-    def __init__(self, epsilon=1e-5, affine=True, seed=None, **kwargs):
+    def __init__(self, epsilon=1e-5, affine=True, seed=None, scale_deviation=0.02, **kwargs):
         super().__init__(**kwargs)
+        self.scale_deviation = scale_deviation
         self.epsilon = epsilon
         self.affine = affine
         self.seed = seed
@@ -36,7 +38,7 @@ class InstanceNormalization(keras.layers.Layer):
     def build(self, input_shape):
         if self.affine:
             channels = input_shape[-1:]
-            scale_init = keras.initializers.RandomNormal(1.0, 0.02, seed=self.seed)
+            scale_init = keras.initializers.RandomNormal(1.0, self.scale_deviation, seed=self.seed)
             # The attribute names are those of the tutorial's layer: checkpoints restore by them.
             self.scale = self.add_weight(name="scale", shape=channels, initializer=scale_init)
             self.offset = self.add_weight(name="offset", shape=channels, initializer="zeros")
@@ -52,8 +54,12 @@ class InstanceNormalization(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        config = super().get_config()
-        return config | {"epsilon": self.epsilon, "affine": self.affine, "seed": self.seed}
+        return super().get_config() | {
+            "epsilon": self.epsilon,
+            "affine": self.affine,
+            "seed": self.seed,
+            "scale_deviation": self.scale_deviation,
+        }
 
 
 def standardise(x, epsilon):
@@ -158,15 +164,25 @@ class NearestUpsampling2D(keras.layers.Layer):
 
 
 def normalization(norm: str, affine: bool, seed: int, name=None) -> keras.layers.Layer:
-    """Build the norm that the networks here share: "instance", or "batch" (pix2pix, always affine).
+    """Build the norm that the networks here share, by its name.
 
-    Batch norms have PyTorch's epsilon 1e-5 and its momentum 0.1, which Keras writes as 0.9.
+    Args:
+        norm: "instance"; "batch", of batches (always affine), with PyTorch's epsilon 1e-5 and its
+            momentum 0.1, which Keras writes as 0.9; or "keras batch of 1", an instance norm that
+            computes and begins as Keras's batch norm does on a batch of one image.
+        affine: Whether instance norms learn a scale and an offset.
+        seed: Of the initial scale.
+        name: Of the layer.
     """
+    if norm == "keras batch of 1":
+        return InstanceNormalization(1e-3, affine, seed, scale_deviation=0.0, name=name)
     if norm == "batch":
         scale_init = keras.initializers.RandomNormal(1.0, 0.02, seed=seed)
         return keras.layers.BatchNormalization(
             momentum=0.9, epsilon=1e-5, gamma_initializer=scale_init, name=name
         )
+    if norm != "instance":
+        raise ValueError(f"there is no norm {norm!r}")
     return InstanceNormalization(affine=affine, seed=seed, name=name)
 
 

@@ -29,7 +29,7 @@ def patchgan_discriminator(
         seed: Seed of the initial weights.
         input_channels: Channels of an image; pix2pix judges input and output together.
         halvings: Convolutions of stride 2, the authors' `n_layers`; 3 makes it see 70x70 pixels.
-        norm: "instance", or "batch" as in pix2pix.
+        norm: "instance", "batch" or "keras batch of 1"; see `layers.normalization`.
         use_bias: Whether convolutions before a norm have a bias; without a choice they have one when
             the norm has no offset, as in the authors' code. Without one before an instance norm it
             is the tutorial's network, padded as Keras does; all others are padded as the authors'.
@@ -41,8 +41,8 @@ def patchgan_discriminator(
     """
     seeds = seed_stream(seed)
     if use_bias is None:
-        use_bias = norm == "instance" and not affine
-    is_tutorial = norm == "instance" and not use_bias  # the authors' instance norms follow a bias
+        use_bias = norm != "batch" and not affine
+    is_tutorial = norm != "batch" and not use_bias  # the authors' instance norms follow a bias
 
     def conv(channels, **kwargs):
         init = normal_initializer(next(seeds))

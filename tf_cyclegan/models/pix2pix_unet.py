@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from .dropout import BatchDropout
 from .layers import normal_initializer, normalization, seed_stream
 
 
@@ -15,13 +16,13 @@ def pix2pix_unet_generator(
     input_channels=3,
     output_channels=3,
     seed=0,
+    dropout=0.0,
 ) -> keras.Model:
     """Build the U-Net of pix2pix (Isola et al. 2017, https://arxiv.org/abs/1611.07004).
 
     It differs from `unet_generator`, the TensorFlow tutorial's: leaky ReLUs of slope 0.2 come before
-    the convolutions, the innermost has no norm (one pixel has no variance), transposed convolutions
-    may have biases, and dropout, which leaves no trace in a checkpoint and does nothing at inference,
-    is left out.
+    the convolutions, the innermost has no norm (one pixel has no variance), and transposed convolutions
+    may have biases.
 
     Args:
         filters: Channels after the first level; they double up to eight times this.
@@ -33,6 +34,8 @@ def pix2pix_unet_generator(
         input_channels: Channels of the image to translate.
         output_channels: Channels of the generated image.
         seed: Seed of the initial weights.
+        dropout: Rate of the dropouts after the first three levels on the way up, 0.5 in the paper's
+            training. It leaves no trace in a checkpoint.
 
     Returns:
         A model from `[N, H, W, input_channels]` in [-1, 1] to `[N, H, W, output_channels]` in
@@ -65,6 +68,8 @@ def pix2pix_unet_generator(
         x = layers.ReLU(name=f"up{level}_relu")(x)
         x = conv(layers.Conv2DTranspose, width, f"up{level}", use_bias=use_bias)(x)
         x = normalise(f"up{level}")(x)
+        if dropout and level > levels - 3:
+            x = BatchDropout(dropout, seed=next(seeds), name=f"up{level}_dropout")(x)
         x = layers.Concatenate(name=f"up{level}_skip")([skips.pop(), x])
     x = layers.ReLU(name="up1_relu")(x)
     x = conv(layers.Conv2DTranspose, output_channels, "up1")(x)

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from .convolutions import ReflectedConv2D, ToImageConv2D
+from .dropout import BatchDropout
 from .layers import (
     CropTopLeft2D,
     NearestUpsampling2D,
@@ -41,7 +42,7 @@ def resnet_generator(
         output_channels: Channels of the generated image.
         seed: Seed of the initial weights.
         input_channels: Channels of the image to translate.
-        norm: "instance", or "batch" as in pix2pix.
+        norm: "instance", "batch" or "keras batch of 1"; see `layers.normalization`.
         use_bias: Whether convolutions before a norm have a bias; without a choice they have one when
             the norm has no offset, as in the authors' code.
         dropout: Rate of a dropout within every residual block, 0.5 in pix2pix.
@@ -52,7 +53,7 @@ def resnet_generator(
     """
     seeds = seed_stream(seed)
     if use_bias is None:
-        use_bias = norm == "instance" and not affine
+        use_bias = norm != "batch" and not affine
 
     def conv(x, channels, kernel, name, **kwargs):
         init = normal_initializer(next(seeds))
@@ -73,7 +74,7 @@ def resnet_generator(
     def residual_block(x, name):
         y = norm_relu(reflected_conv(x, f"{name}_conv1"), f"{name}_conv1")
         if dropout:
-            y = layers.Dropout(dropout, seed=next(seeds), name=f"{name}_dropout")(y)
+            y = BatchDropout(dropout, seed=next(seeds), name=f"{name}_dropout")(y)
         y = normalise(reflected_conv(y, f"{name}_conv2"), f"{name}_conv2")
         return layers.Add(name=f"{name}_add")([x, y])
 

@@ -6,15 +6,22 @@ from keras import layers
 from .convolutions import DoublingConv2D, HalvingConv2D
 from .dropout import BatchDropout
 from .layers import (
-    InstanceNormalization,
     NearestUpsampling2D,
     normal_initializer,
+    normalization,
     seed_stream,
 )
 
 
 def unet_generator(
-    filters=64, levels=8, upsampling="transpose", affine=True, output_channels=3, seed=0
+    filters=64,
+    levels=8,
+    upsampling="transpose",
+    affine=True,
+    output_channels=3,
+    seed=0,
+    norm="instance",
+    dropout=0.5,
 ) -> keras.Model:
     """Build the U-Net generator of pix2pix (Isola et al. 2017, https://arxiv.org/abs/1611.07004).
 
@@ -30,19 +37,23 @@ def unet_generator(
         affine: Whether instance norms learn a scale and an offset.
         output_channels: Channels of the generated image.
         seed: Seed of the initial weights.
+        norm: "instance" or "keras batch of 1"; see `layers.normalization`.
+        dropout: Rate of the dropouts after the first three levels on the way up.
 
     Returns:
         A model from `[N, H, W, 3]` in [-1, 1] to `[N, H, W, output_channels]` in [-1, 1].
     """
     seeds = seed_stream(seed)
 
-    def norm():
-        return InstanceNormalization(affine=affine, seed=next(seeds))
+    def normalise():
+        return normalization(norm, affine, next(seeds))
 
     def downsample(channels, apply_norm=True):
         init = normal_initializer(next(seeds))
         conv = HalvingConv2D(channels, use_bias=False, kernel_initializer=init)
-        return keras.Sequential([conv, *([norm()] if apply_norm else []), layers.LeakyReLU(0.3)])
+        return keras.Sequential(
+            [conv, *([normalise()] if apply_norm else []), layers.LeakyReLU(0.3)]
+        )
 
     def grow(channels, **kwargs):
         """The layers that double height and width."""
@@ -51,13 +62,17 @@ def unet_generator(
             return [DoublingConv2D(channels, **kwargs)]
         return [NearestUpsampling2D(), layers.Conv2D(channels, 3, padding="same", **kwargs)]
 
-    def upsample(channels, dropout):
-        dropouts = [BatchDropout(0.5, seed=next(seeds))] if dropout else []
-        return keras.Sequential([*grow(channels, use_bias=False), norm(), *dropouts, layers.ReLU()])
+    def upsample(channels, drops):
+        dropouts = [BatchDropout(dropout, seed=next(seeds))] if drops else []
+        return keras.Sequential(
+            [*grow(channels, use_bias=False), normalise(), *dropouts, layers.ReLU()]
+        )
 
     widths = [filters * min(2**level, 8) for level in range(levels)]
     down_stack = [downsample(width, apply_norm=level > 0) for level, width in enumerate(widths)]
-    up_stack = [upsample(width, dropout=i < 3) for i, width in enumerate(reversed(widths[:-1]))]
+    up_stack = [
+        upsample(width, drops=dropout and i < 3) for i, width in enumerate(reversed(widths[:-1]))
+    ]
     last = grow(output_channels, activation="tanh")
 
     inputs = keras.Input([None, None, 3])

@@ -1,0 +1,143 @@
+"""pix2pix: a generator and a discriminator that sees what the generator was given.
+
+Isola, Zhu, Zhou, Efros 2017, https://arxiv.org/abs/1611.07004. Images are `[N, H, W, 3]` in [-1, 1];
+`real_x[i]` and `real_y[i]` are a pair.
+"""
+
+import keras
+import tensorflow as tf
+
+from ... import losses
+from ...models import pix2pix_unet_generator
+from ...models.dropout import dropout_of_translation
+from ...models.layers import seed_stream
+from ...optimization.replicas import Replicas
+from ..adversarial import AdversarialMethod, build_discriminator, build_generator
+from .settings import Config
+
+
+class Pix2Pix(AdversarialMethod):
+    """A translator G: X -> Y, learnt from pairs.
+
+    The published batches hold one image, whose batch norms are norms of that image. Here they are so
+    at every size of the batch: a picture is translated as it was trained, alone.
+
+    Args:
+        config: Networks, objective and optimizers.
+        total_steps: Length of the run; the learning rate reaches zero at its end if it decays. None:
+            to translate alone, without optimizers.
+        replicas: Those that do a step together, each on its share of the batch.
+
+    Attributes:
+        generator_g, discriminator: Keras models.
+        step: int64 variable, the number of training steps done.
+        checkpoint_items: All that a step reads.
+    """
+
+    def __init__(
+        self, config: Config, total_steps: int | None = None, replicas: Replicas | None = None
+    ):
+        super().__init__(config, total_steps, replicas)
+        seeds = seed_stream(config.seed)
+        norm = "keras batch of 1" if config.layers == "tutorial" else "instance"
+        self.generators = self.group(
+            "generator", generator_g=lambda: _generator(config, next(seeds), norm)
+        )
+        self.discriminators = self.group(
+            "discriminator",
+            discriminator=lambda: build_discriminator(config, next(seeds), 6, norm),
+        )
+        self.generator_g = self.generators.networks["generator_g"]
+        self.discriminator = self.discriminators.networks["discriminator"]
+        translator = Translation(self.generator_g) if config.dropout else self.generator_g
+        self.translators = {"x_to_y": translator}
+
+        self._g = self.rematerialised(self.generator_g)
+        self._generator_part = self.replicas.local(self.generator_gradients)
+        self._discriminator_part = self.replicas.local(self.discriminator_gradients)
+
+    def losses_and_gradients(self, real_x, real_y) -> tuple[dict, dict]:
+        """The paper's training (section 3), but for the updates; both networks are of before the step.
+
+        Args:
+            real_x: `[N, H, W, 3]` in [-1, 1]; on several replicas, this one's share of the batch.
+            real_y: `[N, H, W, 3]` in [-1, 1], likewise; the partners of `real_x`.
+
+        Returns:
+            The mean of every term of the objective over the batch, unweighted; and the gradients of
+            every network's objective. Without an adversarial loss the discriminator has none.
+        """
+        terms, gradients, fake_y = self._generator_part(real_x, real_y)
+        if self.config.lambda_adversarial:
+            part = self._discriminator_part(real_x, real_y, fake_y)
+            terms, gradients = terms | part[0], gradients | part[1]
+        return terms, gradients
+
+    def generator_gradients(self, real_x, real_y) -> tuple[dict, dict, tf.Tensor]:
+        """Translate the images, and say how the generator should change.
+
+        Returns:
+            Terms and gradients as `losses_and_gradients`, and fake_y.
+        """
+        config = self.config
+        terms, weights = {}, {}
+        with tf.GradientTape() as tape:
+            fake_y = self._g(real_x, training=True)
+            if config.lambda_adversarial:
+                adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
+                logits = self.discriminator(tf.concat([real_x, fake_y], -1), training=True)
+                terms["generator_g"] = losses.generator_adversarial(adversarial_loss, logits)
+                weights["generator_g"] = config.lambda_adversarial
+            if config.lambda_l1:
+                terms["l1"] = losses.l1(real_y, fake_y)
+                weights["l1"] = config.lambda_l1
+            terms = {name: self.batch_mean(term) for name, term in terms.items()}
+            loss = tf.add_n([weights[name] * terms[name] for name in terms])
+            loss = self.generators.scaled(loss)
+        return terms, self.generators.gradients(tape, loss), fake_y
+
+    def discriminator_gradients(self, real_x, real_y, fake_y) -> tuple[dict, dict]:
+        """Say how the discriminator should change to tell (x, y) from (x, G(x))."""
+        config = self.config
+        adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
+        pairs = tf.concat([tf.concat([real_x, y], -1) for y in (real_y, fake_y)], 0)
+        with tf.GradientTape() as tape:
+            logits = tf.split(self.discriminator(pairs, training=True), 2)
+            term = losses.discriminator_adversarial(adversarial_loss, *logits)
+            loss = self.batch_mean(term if config.halve_discriminator else 2.0 * term)
+            terms = {"discriminator": loss}
+            loss = self.discriminators.scaled(loss)
+        return terms, self.discriminators.gradients(tape, loss)
+
+    def samples(self, real_x, real_y) -> dict[str, tf.Tensor]:
+        """Pairs and the translation: a heading and images `[N, H, W, 3]` in [-1, 1] a column."""
+        return {"x": real_x, "G(x)": self.translators["x_to_y"](real_x), "y": real_y}
+
+
+class Translation(tf.Module):
+    """A generator whose dropout stays when it translates, the only noise that it has (section 2.1).
+
+    The masks are the same for every picture and every time; see `dropout_of_translation`.
+    """
+
+    def __init__(self, generator: keras.Model):
+        super().__init__()
+        self.generator = generator
+
+    def __call__(self, images):
+        """`[N, H, W, 3]` in [-1, 1] to the same."""
+        with dropout_of_translation():
+            return self.generator(images, training=False)
+
+
+def _generator(config: Config, seed: int, norm: str) -> keras.Model:
+    if config.generator == "unet" and config.layers == "authors":
+        return pix2pix_unet_generator(
+            filters=config.filters,
+            levels=config.levels,
+            norm=norm,
+            affine=config.norm_affine,
+            seed=seed,
+            dropout=config.dropout,
+        )
+    return build_generator(config, seed, norm=norm, dropout=config.dropout)
