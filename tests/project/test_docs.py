@@ -19,7 +19,9 @@ import tf_cyclegan
 from tf_cyclegan import commands, demo
 from tf_cyclegan.__main__ import COMMANDS
 from tf_cyclegan.data.embedded import EMBEDDED
+from tf_cyclegan.methods import methods
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
+from tf_cyclegan.settings import RunSettings
 from tf_cyclegan.torch_weights.pretrained import NAMES
 from tf_cyclegan.translation.load import saved_model_folder
 
@@ -60,11 +62,13 @@ NOT_RUN = {
 }
 
 
-def small(config: Config) -> Config:
+def small(config: RunSettings) -> RunSettings:
     kind = {"generator": "unet", "unet_levels": 3}
-    if config.generator != "unet":  # of the size of tests/golden/resnet.pth
+    if getattr(config, "generator", "unet") != "unet":  # of the size of tests/golden/resnet.pth
         kind = {"generator": "resnet2"}
-    return dataclasses.replace(config, **SMALL | kind, pool_size=min(config.pool_size, 4))
+    wanted = SMALL | kind | {"pool_size": min(getattr(config, "pool_size", 0), 4)}
+    own = {field.name for field in dataclasses.fields(config)}
+    return dataclasses.replace(config, **{name: wanted[name] for name in wanted.keys() & own})
 
 
 def read(page: str) -> str:
@@ -102,6 +106,8 @@ def template(tmp_path_factory):
     for dataset in ("cats2dogs", "wide", "cycle_gan/horse2zebra", "emoji"):
         for split, count in (("trainA", 5), ("trainB", 5), ("testA", 2), ("testB", 2)):
             write_images(world / dataset / split, count, seed=count, size=(64, 64))
+    for split, count in (("train", 5), ("test", 2)):
+        write_images(world / "facades" / split, count, seed=count, size=(128, 64))
     for name in ("emoji", "horse2zebra"):
         with zipfile.ZipFile(world / f"{name}.zip", "w") as archive:
             for path in (world / "emoji").rglob("*.png"):
@@ -137,8 +143,9 @@ def world(template, tmp_path, monkeypatch):
 @pytest.fixture
 def shortened(monkeypatch):
     """Small presets."""
-    for name, preset in PRESETS.items():
-        monkeypatch.setitem(PRESETS, name, small(preset))
+    for method in methods().values():
+        for name, preset in method.presets.items():
+            monkeypatch.setitem(method.presets, name, small(preset))
     monkeypatch.setattr(tf_cyclegan, "Config", lambda **settings: small(Config(**settings)))
 
 
@@ -263,14 +270,17 @@ def test_commands_in_the_text_parse(page, tmp_path, monkeypatch):
 
 @pytest.fixture
 def options_of(capsys):
-    """The options that a command's --help lists."""
+    """The options that a command's --help lists, whatever the method."""
 
     def options(name: str) -> set[str]:
-        with pytest.raises(SystemExit):
-            importlib.import_module(f"tf_cyclegan.{name}").main(["--help"])
-        # A terminal that cannot draw boxes gets the same without.
-        lines = re.findall(r"^[│ ] (-.*?)(?:  .*)?$", capsys.readouterr().out, re.MULTILINE)
-        return {option for line in lines for option in OPTION.findall(line)} - {"--help"}
+        found = set()
+        for of_method in [["--method", m] for m in methods()] if name == "train" else [[]]:
+            with pytest.raises(SystemExit):
+                importlib.import_module(f"tf_cyclegan.{name}").main([*of_method, "--help"])
+            # A terminal that cannot draw boxes gets the same without.
+            lines = re.findall(r"^[│ ] (-.*?)(?:  .*)?$", capsys.readouterr().out, re.MULTILINE)
+            found |= {option for line in lines for option in OPTION.findall(line)}
+        return found - {"--help"}
 
     return options
 
