@@ -11,6 +11,7 @@ COMMANDS = {
     "demo": "open a page in the browser to try trained models on",
     "evaluate": "judge a translator: numbers, pictures, a page to look at",
     "study": "ask people which of two pictures is real, in a page on this machine",
+    "compare": "train several methods with one budget, and compare them in a table and a page",
     "ablate": "train variants of the objective and compare them in a table",
     "export": "write the translators of a run as SavedModel, .keras, ONNX or LiteRT",
     "convert": "turn a PyTorch checkpoint of the authors' code into a Keras model",

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,11 +9,11 @@ from typing import Literal
 from .commands import import_tensorflow, parse, run_command
 from .data.embedded import EMBEDDED
 from .errors import UserError
-from .files import check_writable, write_file
+from .evaluation.processes import Stopped
+from .files import check_writable, holding
 from .methods.cyclegan.settings import PRESETS, Config
 from .progress import log
 from .settings import MAX_PIXELS
-from .training.run import Run
 
 # The paper's variants, section 5.1.4, and its identity loss, section 5.2. None but the last has that.
 VARIANTS = {
@@ -45,8 +44,10 @@ class Options:
     """train each for this many steps (default: as the preset)"""
     seed: int = 0
     """initial weights, data order and every random choice, the same for all"""
+    jobs: int = 1
+    """variants at a time, each a process of its own"""
     output: Path | None = None
-    """folder for a run of each variant and table.md (default: runs/DATASET_ablation)"""
+    """folder for a run of each variant, table.md and index.html (default: runs/DATASET_ablation)"""
 
 
 def variant_config(base: Config, name: str, folder: Path) -> Config:
@@ -54,74 +55,30 @@ def variant_config(base: Config, name: str, folder: Path) -> Config:
     return dataclasses.replace(base, **VARIANTS[name], run_dir=str(folder / name))
 
 
-def ablate(base: Config, variants: list[str], folder: Path) -> str:
+def ablate(base: Config, variants: list[str], folder: Path, jobs: int = 1) -> str:
     """Train and judge each variant that is not done yet, in a run folder of its own.
+
+    Args:
+        base: The settings of all of them, but for their terms of the objective.
+        variants: Names of `VARIANTS`, in the order of the table.
+        folder: For a run of each, table.md, table.json, index.html and a PNG file for each direction.
+        jobs: How many are at work at a time.
 
     Returns:
         The table, in Markdown.
 
     Raises:
         UserError: The data, a folder or the settings do not allow it.
-        Interrupted: Ctrl-C, SIGTERM or SIGHUP came; the same call goes on.
+        Stopped: Ctrl-C, SIGTERM or SIGHUP came; the same call goes on.
     """
-    import keras
+    from .evaluation.comparison import complete, every_number
+    from .evaluation.run_comparison import write_comparison
 
-    from . import evaluate, train
-
-    results = {}
-    for name in variants:
-        config = variant_config(base, name, folder)
-        run = config.run_folder
-        if is_done(config):
-            log(f"{name} is done: {run}")
-        else:
-            train.train(config)
-            evaluate.evaluate(evaluate.Options(run=run))
-            keras.utils.clear_session()
-        results[name] = Run(run).read_evaluation()
-    return table(results)
-
-
-def is_done(config: Config) -> bool:
-    """Whether a run with just these settings was trained to its end and judged there."""
-    run = Run(config.run_folder)
-    evaluation = run.read_evaluation()
-    if evaluation is None or not run.is_exported:
-        return False
-    return evaluation["step"] == run.trained().step and run.read_settings() == config
-
-
-def table(results: Mapping[str, Mapping]) -> str:
-    """The headline numbers of evaluations in Markdown, one a row, after those of not translating.
-
-    Args:
-        results: What metrics.json holds, by variant.
-    """
-    rows = {name: _numbers(result["directions"], "translated") for name, result in results.items()}
-    first = next(iter(results.values()))
-    rows = {"not translated": _numbers(first["directions"], "untranslated")} | rows
-    columns = list(dict.fromkeys(column for numbers in rows.values() for column in numbers))
-    lines = [f"| variant | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
-    for name, numbers in rows.items():
-        cells = [numbers.get(column) for column in columns]
-        cells = ["-" if number is None else f"{number:#.4g}" for number in cells]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _numbers(directions: Mapping, which: str) -> dict[str, float]:
-    """A number for each metric and direction; metrics of several numbers give their last."""
-    numbers = {}
-    for direction, result in directions.items():
-        arrow = direction.replace("_to_", "→")
-        for section in ("distribution", "paired"):
-            for name, columns in result.get(section, {}).items():
-                value = columns[which]
-                value = list(value.values())[-1] if isinstance(value, Mapping) else value
-                numbers[f"{name.replace('_', ' ')} {arrow}"] = value
-        for name, value in result.get("cycle", {}).items() if which == "translated" else ():
-            numbers[f"cycle {name.replace('_', ' ')} {arrow}"] = value
-    return {name: value for name, value in numbers.items() if value is not None}
+    runs = {name: [variant_config(base, name, folder)] for name in variants}
+    check_writable(folder / "table.md")
+    with holding(folder, "ablation", "choose another --output"):
+        complete(runs, jobs)
+        return write_comparison(runs, folder, every_number, "variant")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -129,6 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(Options, arguments, "ablate")
     if len(options.variants) != len(set(options.variants)) or not options.variants:
         raise UserError(f"--variants takes each of {', '.join(VARIANTS)} once at most")
+    if options.jobs < 1:
+        raise UserError(f"--jobs is {options.jobs}; it must be at least 1")
     preset = options.preset or ("demo" if options.dataset in EMBEDDED else "tutorial")
     base = dataclasses.replace(
         PRESETS[preset],
@@ -140,18 +99,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     default = base.run_folder
     folder = options.output or default.with_name(f"{default.name}_ablation")
-    check_writable(folder / "table.md")
     import_tensorflow()
-    from .training.trainer import Interrupted
-
     try:
-        text = ablate(base, list(options.variants), folder)
-    except Interrupted as interruption:
-        log(f"stopped after a checkpoint of step {interruption.step}; the same command goes on")
-        sys.exit(128 + interruption.signal)
-    write_file(folder / "table.md", text)
+        text = ablate(base, list(options.variants), folder, options.jobs)
+    except Stopped as stopped:
+        log("stopped; the same command goes on")
+        sys.exit(128 + stopped.signal)
     print(text, end="")
-    log(f"wrote {folder / 'table.md'}, and a run and its evaluation for each variant beside it")
+    log(f"wrote {folder / 'table.md'} and {folder / 'index.html'}; the runs are beside them")
 
 
 if __name__ == "__main__":

@@ -72,9 +72,10 @@ def import_tensorflow() -> None:
     They come before any of its settings is read, so they are taken out of what it wrote to stderr;
     warnings and errors stay. With TF_CPP_MIN_LOG_LEVEL set in the environment nothing is taken out.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+    ours = "TF_CYCLEGAN_SET_LOG_LEVEL" in os.environ  # by the process that started this one
+    if ("TF_CPP_MIN_LOG_LEVEL" in os.environ and not ours) or "tensorflow" in sys.modules:
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_CYCLEGAN_SET_LOG_LEVEL": "1"}
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as written:
         os.dup2(written.fileno(), 2)

@@ -28,7 +28,7 @@ def tiny_preset(image_folder, monkeypatch):
 
 def test_variants_in_a_table_and_resumable(tiny_preset, image_folder, tmp_path, command):
     options = ("--dataset", image_folder, "--output", tmp_path / "out", "--variants")
-    code, errors = command(ablate.main, *options, "cycle_alone", "gan_alone")
+    code, errors = command(ablate.main, *options, "cycle_alone", "gan_alone", "--jobs", 2)
     assert code == 0, errors
     runs = {name: tmp_path / "out" / name for name in ("cycle_alone", "gan_alone")}
     trained = {name: (run / "config.json").stat().st_mtime_ns for name, run in runs.items()}
@@ -41,11 +41,12 @@ def test_variants_in_a_table_and_resumable(tiny_preset, image_folder, tmp_path, 
     lines = (tmp_path / "out" / "table.md").read_text().splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == [
         "| not translated",
+        "| one colour",
         "| gan_alone",
         "| cyclegan",
     ]
     metrics = json.loads((runs["gan_alone"] / "evaluation" / "metrics.json").read_text())
-    cells = dict(zip(lines[0].split(" | "), lines[3].split(" | "), strict=True))
+    cells = dict(zip(lines[0].split(" | "), lines[4].split(" | "), strict=True))
     expected = metrics["directions"]["y_to_x"]["paired"]["l1"]["translated"]
     assert float(cells["l1 y→x"]) == pytest.approx(expected, rel=1e-3)
 

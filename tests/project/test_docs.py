@@ -54,6 +54,7 @@ SHORTER = {
     "--generator": "resnet2",
 }
 SHORTER_WIDE = {"--image-size": "32x40", "--load-size": "36x45"}  # for sizes such as 256x512
+TRAINING = ("train", "compare", "ablate")
 # Commands whose options are checked but which are not run, and why.
 NOT_RUN = {
     "demo": "serves a page until Ctrl-C; tests/doors/test_demo.py opens it",
@@ -88,9 +89,17 @@ def training_shortened(monkeypatch):
     try:
         with monkeypatch.context() as patch:
             patch.setattr("tf_cyclegan.translation.translator.export_run", lambda *_: [])
+            patch.setattr("tf_cyclegan.evaluation.comparison.run_commands", run_here)
             yield
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+def run_here(commands, _jobs) -> None:
+    """In place of processes, which would know of nothing that is patched here."""
+    for several in commands.values():
+        for module, *arguments in several:
+            importlib.import_module(f"tf_cyclegan.{module}").main(arguments)
 
 
 def embed_small_sets(monkeypatch, world: Path) -> None:
@@ -170,15 +179,17 @@ def run_ours(name: str, arguments: list[str], command, monkeypatch) -> None:
             for path in options.model:
                 assert saved_model_folder(path) or (path / "config.json").is_file()
         return
-    if name in ("train", "ablate"):
+    if name in TRAINING:
         for index, option in enumerate(arguments[:-1]):
             value = arguments[index + 1]
             shorter = SHORTER_WIDE if re.fullmatch(r"\d+x\d+", value) else SHORTER
             arguments[index + 1] = shorter.get(option, value)
         if name == "ablate" and "--variants" not in arguments:
             arguments += ["--variants", "cyclegan"]
+        if name == "compare":
+            arguments += ["--seeds", "1"]
     module = importlib.import_module(f"tf_cyclegan.{name}")
-    with training_shortened(monkeypatch) if name in ("train", "ablate") else nullcontext():
+    with training_shortened(monkeypatch) if name in TRAINING else nullcontext():
         code, errors = command(module.main, *arguments)
     assert code == 0, (name, arguments, errors)
 

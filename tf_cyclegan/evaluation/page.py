@@ -216,7 +216,7 @@ def _card(
     images.append(None if t.cycled is None else t.cycled[place])
     images.append(None if t.truth[place] < 0 else t.target[t.truth[place]])
     figures = [
-        f'<figure><img src="{_webp(image)}" alt="{heading}" width={image.shape[1]} '
+        f'<figure><img src="{picture_uri(image)}" alt="{heading}" width={image.shape[1]} '
         f"height={image.shape[0]}><figcaption>{heading}</figcaption></figure>"
         for heading, image in zip(headings, images, strict=True)
         if image is not None
@@ -237,7 +237,8 @@ def _card(
     )
 
 
-def _webp(image: np.ndarray) -> str:
+def picture_uri(image: np.ndarray) -> str:
+    """A picture, uint8 `[H, W, 3]`, as the source of an <img> in a page that loads nothing."""
     buffer = io.BytesIO()
     small = max(image.shape[:2]) <= SMALL
     Image.fromarray(image).save(buffer, "WEBP", lossless=small, quality=80 if small else 85)

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import typing
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from ..data.embedded import EMBEDDED
@@ -98,6 +99,24 @@ def options_of(base: RunSettings, about: str) -> type:
     options = dataclasses.make_dataclass("Options", members)
     options.__doc__ = about
     return options
+
+
+def common_options(without: Sequence[str]) -> type:
+    """A dataclass for tyro: the settings that every run has, each None where it is not given.
+
+    Args:
+        without: Names of those that a command sets in its own way.
+    """
+    import tyro
+
+    hints = typing.get_type_hints(RunSettings)
+    members = []
+    for field in dataclasses.fields(RunSettings):
+        if field.name not in without:
+            told = tyro.conf.arg(help=field.metadata["help"], aliases=field.metadata["aliases"])
+            hint = Annotated[hints[field.name] | None, told]
+            members.append((field.name, hint, dataclasses.field(default=None)))
+    return dataclasses.make_dataclass("Common", members)
 
 
 def settings_of(options: Any, kind: type[RunSettings]) -> RunSettings:

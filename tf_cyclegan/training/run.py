@@ -72,6 +72,7 @@ class Run:
     Attributes:
         metrics: Every loss by step.
         evaluations: The test set's numbers by step.
+        times: How long the steps up to each checkpoint took.
         tensorboard: Folder of the files for TensorBoard.
         data_path: File of how many images there were.
         losses_picture: The losses as curves.
@@ -85,6 +86,7 @@ class Run:
         self._checkpoints_folder = self.folder / "checkpoints"
         self.metrics = Log(self.folder / "metrics.jsonl")
         self.evaluations = Log(self.folder / "evaluations.jsonl")
+        self.times = Log(self.folder / "times.jsonl")
         self.tensorboard = self.folder / "tensorboard"
         self.losses_picture = self.folder / "losses.png"
         self.evaluation = self.folder / "evaluation"
@@ -184,6 +186,7 @@ class Run:
         """Write the checkpoint of a step, as `save_checkpoint` says, after the logs up to it."""
         self.metrics.flush()
         self.evaluations.flush()
+        self.times.flush()
         return save_checkpoint(self._checkpoints_folder, objects, step, keep)
 
     def sample(self, step: int) -> Path:
@@ -199,6 +202,16 @@ class Run:
         """Whether training came to its very end, which is the last SavedModel."""
         last = method_of(self.read_settings()).directions[-1]
         return (self.exports() / last / "saved_model.pb").is_file()
+
+    def processor_seconds_a_step(self) -> float | None:
+        """What a step took, of all cores together; None where no checkpoint was written since tracing.
+
+        The steps alone, without checkpoints, sample pictures and the evaluations between them, and
+        without the first after each start, which traces.
+        """
+        lines = self.times.lines()
+        steps = sum(line["steps"] for line in lines)
+        return sum(line["processor_seconds"] for line in lines) / steps if steps else None
 
     def read_evaluation(self) -> dict | None:
         """What the evaluate command measured last; None if nothing whole is there."""

@@ -83,6 +83,7 @@ class Trainer:
         self._step_of_losses = self.step  # up to which they are pending or looked at
         self._log_is_whole = True  # up to the last look
         self._untold: list[dict] = []  # lines of the log that TensorBoard has not got yet
+        self._clock = StepClock()
         self._train_step = self.devices.function(method.train_step, xla_pays(config))
         self._train_steps = tf.function(self._several_steps, autograph=False)
         self._samples = self.devices.function(method.samples, jit=False)
@@ -101,6 +102,7 @@ class Trainer:
         run.write_data_facts(self._data_facts())
         run.metrics.cut_after(0)
         run.evaluations.cut_after(0)
+        run.times.cut_after(0)
 
     def _check_nothing_is_lost(self):
         """See that no checkpoint is missing that the log says there was."""
@@ -135,6 +137,7 @@ class Trainer:
         # What was logged after the checkpoint will be logged again.
         run.metrics.cut_after(self.step)
         run.evaluations.cut_after(self.step)
+        run.times.cut_after(self.step)
 
     def _data_facts(self) -> dict[str, int]:
         return {"trainA": len(self.data.train_x), "trainB": len(self.data.train_y)}
@@ -187,12 +190,15 @@ class Trainer:
         step = first
         while step < total:
             before, step = step, self._end_of_call(step)
-            self._pending.append((before, self._do_steps(batches, step - before)))
+            with self._clock:
+                self._pending.append((before, self._do_steps(batches, step - before)))
+            self._clock.steps += step - before
             self._step_of_losses = step
             last = step == total
             due = step // config.log_every > before // config.log_every or last
             if before == first:
                 self._look_at_losses()
+                self._clock.reset()
                 speed.start(step)
             if due:
                 self._look_at_losses()
@@ -309,9 +315,9 @@ class Trainer:
         """
         lines = []
         for before, tensors in self._pending:
-            rows = zip(
-                *(np.atleast_1d(tensor).tolist() for tensor in tensors.values()), strict=True
-            )
+            with self._clock:  # a GPU may still be at work on them
+                columns = [np.atleast_1d(tensor).tolist() for tensor in tensors.values()]
+            rows = zip(*columns, strict=True)
             for step, row in enumerate(rows, before + 1):
                 losses = self._losses = dict(zip(tensors, row, strict=True))
                 for name, value in losses.items():
@@ -369,6 +375,9 @@ class Trainer:
         if not self.devices.is_chief:
             return
         run = self.run_files
+        if self._clock.steps:
+            run.times.add([{"step": step} | self._clock.counted()])
+            self._clock.reset()
         try:
             self._saved = run.save_checkpoint(self._checkpoint, step, self.config.keep_checkpoints)
         except CannotWrite as error:
@@ -389,6 +398,36 @@ def xla_pays(config: RunSettings) -> bool:
     if config.jit == "auto":
         return bool(tf.config.list_physical_devices("GPU"))
     return config.jit == "on"
+
+
+class StepClock:
+    """How long steps took: what happens while it is entered, as a context manager.
+
+    Attributes:
+        steps: How many were done since it was reset.
+    """
+
+    def __init__(self):
+        self.reset()
+
+    def __enter__(self):
+        self._start = time.monotonic(), time.process_time()
+
+    def __exit__(self, *_):
+        self._seconds += time.monotonic() - self._start[0]
+        self._processor_seconds += time.process_time() - self._start[1]
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.steps, self._seconds, self._processor_seconds = 0, 0.0, 0.0
+
+    def counted(self) -> dict[str, float]:
+        """The steps and what they took; seconds of the processor are those of all cores together."""
+        return {
+            "steps": self.steps,
+            "seconds": round(self._seconds, 3),
+            "processor_seconds": round(self._processor_seconds, 3),
+        }
 
 
 class Speed:

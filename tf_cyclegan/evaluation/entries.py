@@ -1,0 +1,95 @@
+"""What a comparison compares: methods, presets and variants, as a command line names them."""
+
+import dataclasses
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import UserError
+from ..settings import RunSettings, option
+from ..training.options import find_preset
+
+
+def parse_entries(
+    entries: Sequence[str], common: Mapping[str, Any], own: Sequence[str] = ()
+) -> dict[str, RunSettings]:
+    """The settings of every entry, by its name.
+
+    Args:
+        entries: Each [NAME=]METHOD[/PRESET][:setting=value,...]: cyclegan, cyclegan/paper or
+            no_identity=cyclegan:lambda_identity=0. Its name, which is that of its folder too, is the
+            entry as it stands, with "_" for what is no letter, where it has no other.
+        common: Settings for all of them, on top of their presets; an entry's own go before these.
+        own: Names of the settings that an entry may not have of its own.
+
+    Raises:
+        UserError: There is no such method, preset or setting, a value does not fit, two have one name,
+            or their numbers could not be compared.
+    """
+    found: dict[str, RunSettings] = {}
+    for entry in entries:
+        name, settings = _parse(entry, common, own)
+        if name in found:
+            raise UserError(f"--entries has {name} twice; name one of them: NAME={entry}")
+        found[name] = settings
+    if not found:
+        raise UserError("--entries names nothing to compare")
+    for name in ("dataset", "image_shape", "resize_method"):
+        values = {key: getattr(settings, name) for key, settings in found.items()}
+        if len(set(values.values())) > 1:
+            raise UserError(
+                "their numbers could not be compared: "
+                + "; ".join(f"{name.replace('_', ' ')} of {k} is {v}" for k, v in values.items())
+                + ": give all of them the same"
+            )
+    return found
+
+
+def _parse(entry: str, common: Mapping, own: Sequence[str]) -> tuple[str, RunSettings]:
+    match = re.fullmatch(r"(?:([\w.-]+)=)?(\w+)(/\w+)?(?::(.+))?", entry)
+    if not match:
+        raise UserError(
+            f"--entries {entry}: an entry is METHOD, METHOD/PRESET or "
+            "METHOD:setting=value,setting=value, with NAME= before it if it is to have another name"
+        )
+    name, method, preset, values = match.groups()
+    base = find_preset(method, preset and method + preset, common.get("dataset"))
+    changed = dict(common)
+    for pair in values.split(",") if values else ():
+        setting, equals, text = pair.partition("=")
+        setting = setting.strip().removeprefix("--").replace("-", "_")
+        if not equals or setting in own:
+            raise UserError(
+                f"--entries {entry}: {pair} cannot be of one entry alone"
+                if equals
+                else f"--entries {entry}: {pair} is no setting=value"
+            )
+        changed[setting] = _value(type(base), entry, setting, text.strip())
+    return name or re.sub(r"[^\w.=-]", "_", entry), _with(base, changed, entry)
+
+
+def _with(base: RunSettings, changed: Mapping, entry: str) -> RunSettings:
+    try:
+        return dataclasses.replace(base, **changed)
+    except UserError as error:
+        raise UserError(f"--entries {entry}: {error}") from error
+
+
+def _value(kind: type[RunSettings], entry: str, name: str, text: str) -> Any:
+    """A value as its setting's type reads it; where none does the text, which the settings refuse."""
+    if name not in {field.name for field in dataclasses.fields(kind)}:
+        raise UserError(f"--entries {entry}: {kind.method} has no setting {option(name)}")
+    hint = typing.get_type_hints(kind)[name]
+    hints = typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,)
+    hints = [one for hint in hints for one in (typing.get_args(hint) or (hint,))]
+    words = {"True": True, "False": False, "None": None}
+    if text in words and type(words[text]) in hints:
+        return words[text]
+    for kind_of_number in (int, float):
+        if kind_of_number in hints:
+            try:
+                return kind_of_number(text)
+            except ValueError:
+                pass
+    return text

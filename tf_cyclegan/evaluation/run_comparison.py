@@ -1,0 +1,97 @@
+"""A comparison from its entries to its table and its page."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ..files import check_writable, holding, write_file
+from ..pictures import image_grid, png_bytes
+from ..settings import RunSettings
+from . import comparison
+from .comparison import Row, Runs
+from .run_evaluation import Options, read_test_images
+
+
+def compare(
+    entries: Mapping[str, RunSettings],
+    folder: Path,
+    seeds: Sequence[int],
+    jobs: int,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+) -> str:
+    """Train and judge entries with one budget, and put their numbers and pictures side by side.
+
+    Args:
+        entries: Settings by name; their steps, seed and folder are not looked at.
+        folder: For all of it: the runs in NAME/seed_0 and so on, table.md, table.json, index.html and
+            a PNG file for each direction.
+        seeds: A run of every entry for each.
+        jobs: How many runs are at work at a time.
+        steps: Of every run; or
+        minutes: of the processor that the steps of every run may take.
+
+    Returns:
+        The table, in Markdown.
+
+    Raises:
+        UserError: The data, a folder or the settings do not allow it.
+        Stopped: A signal came; the same call goes on.
+    """
+    check_writable(folder / "table.md")
+    with holding(folder, "comparison", "choose another --output"):
+        if steps is not None:
+            each = dict.fromkeys(entries, steps)
+        else:
+            each = comparison.steps_in_minutes(entries, folder, minutes, jobs)
+        runs = comparison.runs_of(entries, folder, each, seeds)
+        comparison.complete(runs, jobs)
+        return write_comparison(runs, folder, comparison.main_numbers, "method")
+
+
+def write_comparison(
+    runs: Runs,
+    folder: Path,
+    choose: Callable[[Sequence[Row]], Mapping[str, str]],
+    first: str,
+) -> str:
+    """Write the table and the pictures of runs that are done.
+
+    Args:
+        runs: The settings of an entry's runs, by its name.
+        folder: Gets table.md, table.json, index.html and a PNG file for each direction.
+        choose: Which numbers are columns of the table, with their headings.
+        first: Heading of the entries' names.
+
+    Returns:
+        The table, in Markdown.
+    """
+    from .baselines import judge_baselines
+    from .comparison_page import GRID_PICTURES, PICTURES, columns_of, comparison_page
+
+    settings = next(iter(runs.values()))[0]
+    test = read_test_images(Options(run=settings.run_folder), settings)[:2]
+    a, b = test if settings.domains == ("A", "B") else test[::-1]
+    rows = comparison.rows_of(runs)
+    baselines = [
+        Row(name, [comparison.headline_numbers(results)])
+        for name, results in judge_baselines(settings, a, b).items()
+    ]
+    rows = [*baselines, *rows]
+    cells = comparison.cells_of(rows, choose(rows), first)
+    count = max(len(several) for several in runs.values())
+    about = (
+        f"{settings.dataset}, {len(a.names)} and {len(b.names)} test images of "
+        f"{'x'.join(map(str, settings.image_shape))} pixels"
+        + (f"; mean ± standard deviation over {count} seeds, pictures of the first" * (count > 1))
+    )
+    for direction, (_, columns) in columns_of(runs, a, b, GRID_PICTURES).items():
+        write_file(folder / f"{direction}.png", png_bytes(image_grid(columns)))
+    pictures = columns_of(runs, a, b, PICTURES)
+    page = comparison_page(f"Comparison on {settings.dataset}", about, cells, pictures)
+    write_file(folder / "index.html", page)
+    write_file(folder / "table.json", json.dumps(comparison.summary(rows, runs), indent=2) + "\n")
+    text = comparison.markdown(cells)
+    write_file(folder / "table.md", text)
+    return text
