@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from .. import losses
 from ..errors import UserError
 from ..models import patchgan_discriminator, resnet_generator, unet_generator
 from ..optimization.adam import FusedAdam
@@ -168,6 +169,21 @@ class AdversarialMethod:
     def batch_mean(self, term):
         """A share of the mean over the batch: the shares of all replicas add up to it."""
         return tf.reduce_mean(term) / self.replicas.count
+
+    def told_apart(self, discriminator: keras.Model, real, fake):
+        """What a discriminator pays for its mistakes about real and generated images, in one call.
+
+        Args:
+            discriminator: From images to logits.
+            real: `[N, H, W, C]`, what it should give 1.
+            fake: `[N, H, W, C]`, what it should give 0.
+
+        Returns:
+            This replica's share of the mean over the batch.
+        """
+        logits = tf.split(discriminator(tf.concat([real, fake], 0), training=True), 2)
+        adversarial_loss = losses.ADVERSARIAL_LOSSES[self.config.adversarial_loss]
+        return self.batch_mean(losses.discriminator_adversarial(adversarial_loss, *logits))
 
     def losses_and_gradients(self, real_x, real_y) -> tuple[dict, dict]:
         """Do all of a step but its updates of the networks.

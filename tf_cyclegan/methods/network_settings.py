@@ -74,6 +74,68 @@ class OneWay(RunSettings):
         return ("A", "B") if self.direction == "a_to_b" else ("B", "A")
 
 
+@dataclass(frozen=True)
+class TwoWay(RunSettings):
+    """What methods share that learn a second translator, F: Y -> X, beside G: X -> Y."""
+
+    init_generator_f: str | None = setting(
+        None, "networks", "start F from a PyTorch checkpoint or what convert made of one"
+    )
+
+
+@dataclass(frozen=True)
+class UnpairedSettings(NetworkSettings):
+    """What CycleGAN shares with the methods that the paper compares it with."""
+
+    init_generator_g: str | None = setting(
+        None, "networks", "start G from a PyTorch checkpoint or what convert made of one"
+    )
+    adversarial_loss: Literal["bce", "lsgan"] = setting(
+        "bce", "objective", "cross-entropy, or least squares as in the paper"
+    )
+    pool_size: int = setting(
+        0,
+        "objective",
+        "past generated images the discriminators see (paper: 50); 0 is off",
+        lowest=0,
+    )
+
+
+# The presets of the methods that the paper compares "using the same architecture and details"
+# (section 5.1): the paper's own (section 7), with the Adam of the authors' PyTorch code.
+PAPER = {
+    "resize_method": "bicubic",
+    "generator": "resnet9",
+    "norm_affine": False,
+    "leaky_slope": 0.2,
+    "adversarial_loss": "lsgan",
+    "pool_size": 50,
+    "epochs": 200,
+    "epsilon": 1e-8,
+    "epsilon_form": "pytorch",
+    "decay_start": 0.5,
+}
+
+# Small enough for two CPU cores; chosen by benchmarks/demo_search.py.
+DEMO = {
+    "image_size": 64,
+    "load_size": 64,
+    "resize_method": "bicubic",
+    "filters": 32,
+    "unet_levels": 5,
+    "upsampling": "resize",
+    "discriminator_filters": 32,
+    "leaky_slope": 0.2,
+    "adversarial_loss": "lsgan",
+    "batch_size": 4,
+    "learning_rate": 5e-4,
+    "steps": 2000,
+    "decay_start": 0.5,
+    "checkpoint_every": 250,
+    "sample_every": 250,
+}
+
+
 def check_sides(settings: RunSettings, taker: str) -> None:
     """See that training images have sides that the networks take.
 

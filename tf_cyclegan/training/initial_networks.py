@@ -8,6 +8,7 @@ import keras
 from ..errors import UserError
 from ..methods.method import Trainable
 from ..models import InstanceNormalization
+from ..models.keras_file import read_network
 from ..settings import RunSettings, option
 from ..torch_weights.networks import convert_checkpoint
 
@@ -36,12 +37,7 @@ def _load(path: Path) -> keras.Model:
         path = path / "model.keras"
     if path.suffix != ".keras":
         return convert_checkpoint(path)
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # whatever Keras makes of a damaged file
-        raise UserError(f"{path} is not a model of Keras ({str(error).splitlines()[0]})") from error
+    return read_network(path)
 
 
 def _structure(model: keras.Model) -> tuple:

@@ -5,11 +5,11 @@ from typing import ClassVar, Literal
 
 from ...errors import UserError
 from ...settings import setting
-from ..network_settings import NetworkSettings
+from ..network_settings import DEMO, PAPER, TwoWay, UnpairedSettings
 
 
 @dataclass(frozen=True)
-class Config(NetworkSettings):
+class Config(TwoWay, UnpairedSettings):
     """Every setting of a run of CycleGAN; the defaults are those of the `tutorial` preset.
 
     Raises:
@@ -18,16 +18,6 @@ class Config(NetworkSettings):
 
     method: ClassVar[str] = "cyclegan"
 
-    init_generator_g: str | None = setting(
-        None, "networks", "start G from a PyTorch checkpoint or what convert made of one"
-    )
-    init_generator_f: str | None = setting(
-        None, "networks", "start F from a PyTorch checkpoint or what convert made of one"
-    )
-
-    adversarial_loss: Literal["bce", "lsgan"] = setting(
-        "bce", "objective", "cross-entropy, or least squares as in the paper"
-    )
     lambda_adversarial: float = setting(
         1.0, "objective", "weight of the adversarial loss; 0 trains no discriminators", lowest=0
     )
@@ -43,12 +33,6 @@ class Config(NetworkSettings):
         "weight of the identity loss, as a factor of lambda-cycle; 0 is off",
         lowest=0,
     )
-    pool_size: int = setting(
-        0,
-        "objective",
-        "past generated images the discriminators see (paper: 50); 0 is off",
-        lowest=0,
-    )
 
     def check(self):
         super().check()
@@ -61,35 +45,6 @@ class Config(NetworkSettings):
 PRESETS: dict[str, Config] = {
     # The TensorFlow tutorial, setting for setting.
     "tutorial": Config(),
-    # The paper (section 7) and the authors' code, whose Adam is PyTorch's.
-    "paper": Config(
-        resize_method="bicubic",
-        generator="resnet9",
-        norm_affine=False,
-        leaky_slope=0.2,
-        adversarial_loss="lsgan",
-        pool_size=50,
-        epochs=200,
-        epsilon=1e-8,
-        epsilon_form="pytorch",
-        decay_start=0.5,
-    ),
-    # Small enough for two CPU cores; chosen by benchmarks/demo_search.py.
-    "demo": Config(
-        image_size=64,
-        load_size=64,
-        resize_method="bicubic",
-        filters=32,
-        unet_levels=5,
-        upsampling="resize",
-        discriminator_filters=32,
-        leaky_slope=0.2,
-        adversarial_loss="lsgan",
-        batch_size=4,
-        learning_rate=5e-4,
-        steps=2000,
-        decay_start=0.5,
-        checkpoint_every=250,
-        sample_every=250,
-    ),
+    "paper": Config(**PAPER),
+    "demo": Config(**DEMO),
 }

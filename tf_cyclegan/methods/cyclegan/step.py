@@ -123,18 +123,10 @@ class CycleGAN(AdversarialMethod):
 
     def discriminator_gradients(self, real_x, real_y, fake_x, fake_y) -> tuple[dict, dict]:
         """Say how the discriminators should change to tell real images from generated ones."""
-        adversarial_loss = losses.ADVERSARIAL_LOSSES[self.config.adversarial_loss]
         terms = {}
         with tf.GradientTape() as tape:
-            for name, network, real, fake in (
-                ("discriminator_x", self.discriminator_x, real_x, fake_x),
-                ("discriminator_y", self.discriminator_y, real_y, fake_y),
-            ):
-                term = losses.discriminator_adversarial(
-                    adversarial_loss,
-                    *tf.split(network(tf.concat([real, fake], 0), training=True), 2),
-                )
-                terms[name] = self.batch_mean(term)
+            terms["discriminator_x"] = self.told_apart(self.discriminator_x, real_x, fake_x)
+            terms["discriminator_y"] = self.told_apart(self.discriminator_y, real_y, fake_y)
             loss = terms["discriminator_x"] + terms["discriminator_y"]
             loss = self.discriminators.scaled(loss)
 
