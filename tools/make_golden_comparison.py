@@ -1,11 +1,11 @@
-"""Write tests/golden/comparison.npz: steps of SimGAN, feature loss + GAN and BiGAN by other code than ours.
+"""Write tests/golden/comparison.npz: other code's steps of SimGAN, feature loss + GAN, BiGAN.
 
     pip install torch numpy
     python tools/make_golden_comparison.py
 
-PyTorch in float64, written from junyanz/CycleGAN (models/content_gan_model.lua, models/bigan_model.lua)
-and the paper, with the networks of make_golden.py. A tool for who changes a method on purpose; the tests
-need its file only.
+PyTorch in float64, written from the paper and from junyanz/CycleGAN (content_gan_model.lua and
+bigan_model.lua), with the networks of make_golden.py. A tool for who changes a method on purpose; the
+tests need its file only.
 """
 
 import numpy as np
@@ -96,9 +96,7 @@ def train(method):
     for number, reals in enumerate(images, 1):
         terms, loss, fakes, discriminator = step(nets, *reals, content)
         gradients = gradients_of(loss, nets[:-1])
-        fakes = [
-            pool.exchange(fake.detach()) for pool, fake in zip(pools, fakes, strict=True)
-        ]
+        fakes = [pool.exchange(fake.detach()) for pool, fake in zip(pools, fakes, strict=True)]
         judged = discriminator(fakes)
         gradients += gradients_of(judged, nets[-1:])
         for optimizer, gradient in zip(optimizers, gradients, strict=True):

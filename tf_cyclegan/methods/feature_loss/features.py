@@ -75,13 +75,15 @@ def load_features(source: str, layer: str, size: int) -> Features:
         raise UserError(
             f"--feature-layer is {layer}, which {source} has not; it has {', '.join(names)}"
         )
-    takes = network.input_shape if isinstance(network.input_shape, tuple) else ()
-    if len(takes) != 4 or any(
-        side not in (None, wanted) for side, wanted in zip(takes[1:], (size, size, 3), strict=True)
+    takes = [tuple(each.shape[1:]) for each in network.inputs]
+    wanted = (size, size, 3)
+    if len(takes) != 1 or any(
+        len(takes[0]) != 3 or side not in (None, other)
+        for side, other in zip(takes[0], wanted, strict=False)
     ):
         raise UserError(
-            f"the network {source} takes {network.input_shape}, not images of {size}x{size} pixels "
-            "and 3 channels; choose another --feature-size or other --features"
+            f"the network {source} takes {takes}, not images of {size}x{size} pixels and 3 channels; "
+            "choose another --feature-size or other --features"
         )
     output = network.get_layer(layer).output
     if len(output.shape) != 4:
@@ -89,7 +91,7 @@ def load_features(source: str, layer: str, size: int) -> Features:
             f"--feature-layer {layer} of {source} gives {output.shape}, not features of places in an "
             "image; choose a convolution"
         )
-    return Features(keras.Model(network.input, output), size)
+    return Features(keras.Model(network.inputs[0], output), size)
 
 
 def fetch_vgg16() -> keras.Model:

@@ -1,7 +1,7 @@
 """Feature loss + GAN: SimGAN with a distance of deep features instead of pixels.
 
-Zhu, Park, Isola, Efros 2017, https://arxiv.org/abs/1703.10593, section 5.1. Images are `[N, H, W, 3]` in
-[-1, 1].
+Zhu, Park, Isola, Efros 2017, https://arxiv.org/abs/1703.10593, section 5.1. Images are `[N, H, W, 3]`
+in [-1, 1].
 """
 
 import tensorflow as tf
