@@ -218,6 +218,14 @@ def test_a_session_finds_the_weights(saved_model, generator):
             assert np.abs(returned - expected).max() <= 1
 
 
+def test_weights_are_saved_in_the_order_of_their_use(saved_model, generator):
+    """The same generator is the same file in every process."""
+    reader = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
+    for place, weight in enumerate(generator.weights):
+        saved = reader.get_tensor(f"weights/{place}/.ATTRIBUTES/VARIABLE_VALUE")
+        np.testing.assert_array_equal(saved, weight.numpy(), err_msg=weight.path)
+
+
 def test_a_run_translates_as_its_saved_models_do(run_folder):
     image = photo(32, 40)[None]
     for direction in ("x_to_y", "y_to_x"):
