@@ -21,10 +21,7 @@ class BiGAN(AdversarialMethod):
     Once nobody can tell pairs (x, G(x)) from pairs (E(y), y), G and E undo each other.
 
     Args:
-        config: Networks, objective and optimizers.
-        total_steps: Length of the run; the learning rate reaches zero at its end if it decays. None:
-            to translate alone, without optimizers.
-        replicas: Those that do a step together, each on its share of the batch.
+        config, total_steps, replicas: As for `AdversarialMethod`.
 
     Attributes:
         generator_g, generator_f, discriminator: Keras models; generator_f is E.

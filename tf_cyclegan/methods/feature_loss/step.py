@@ -18,9 +18,8 @@ class FeatureLoss(SimGAN):
     """One translator, G: X -> Y, whose images keep the features that they had.
 
     Args:
-        config: Networks, objective and optimizers.
-        total_steps: As for SimGAN; None, to translate alone, needs no features either.
-        replicas: As for SimGAN.
+        config, total_steps, replicas: As for `AdversarialMethod`; to translate alone, no features are
+            needed.
 
     Raises:
         UserError: To train, there are no features, or they cannot be had.

@@ -17,10 +17,7 @@ class SimGAN(AdversarialMethod):
     """One translator, G: X -> Y, that keeps its images close to what they were.
 
     Args:
-        config: Networks, objective and optimizers.
-        total_steps: Length of the run; the learning rate reaches zero at its end if it decays. None:
-            to translate alone, without optimizers.
-        replicas: Those that do a step together, each on its share of the batch.
+        config, total_steps, replicas: As for `AdversarialMethod`.
 
     Attributes:
         generator_g, discriminator_y: Keras models.

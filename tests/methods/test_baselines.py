@@ -35,12 +35,12 @@ from tf_cyclegan.training.trainer import Interrupted, Trainer
 from tools.hed_features import write_features
 
 METHODS = ("simgan", "feature_loss", "bigan")
-SEEDS = {"simgan": 300, "feature_loss": 400, "bigan": 500}  # of tools/make_golden_comparison.py
+SEEDS = {"simgan": 300, "feature_loss": 400, "bigan": 500}  # of tools/make_golden_baselines.py
 STEPS = 4
 
 
 def small_features(path, seed=None):
-    """A .keras file of the two convolutions of tools/make_golden_comparison.py."""
+    """A .keras file of the two convolutions of tools/make_golden_baselines.py."""
     same = {"padding": "same", "activation": "relu"}
     network = keras.Sequential(
         [
@@ -145,7 +145,7 @@ def steps_of(tmp_path_factory):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_losses_gradients_and_updates_are_pytorchs(method, steps_of):
-    ours, expected = steps_of(method), golden.load("comparison")
+    ours, expected = steps_of(method), golden.load("baselines")
     expected = {
         name.removeprefix(f"{method} "): array
         for name, array in expected.items()
@@ -276,7 +276,7 @@ def test_without_features_the_ways_to_get_them_are_told(settings_of):
     ("others", "told"),
     [
         ({"features": "none.keras"}, r"no file none\.keras"),
-        ({"features": __file__}, r"test_comparison\.py is not a \.keras file"),
+        ({"features": __file__}, r"test_baselines\.py is not a \.keras file"),
         ({"feature_layer": "conv9"}, "--feature-layer is conv9, .* has conv1, .*conv2"),
     ],
 )

@@ -1,7 +1,7 @@
-"""Write tests/golden/comparison.npz: other code's steps of SimGAN, feature loss + GAN, BiGAN.
+"""Write tests/golden/baselines.npz: other code's steps of SimGAN, feature loss + GAN, BiGAN.
 
     pip install torch numpy
-    python tools/make_golden_comparison.py
+    python tools/make_golden_baselines.py
 
 PyTorch in float64, written from the paper and from junyanz/CycleGAN (content_gan_model.lua and
 bigan_model.lua), with the networks of make_golden.py. A tool for who changes a method on purpose; the
@@ -114,7 +114,7 @@ def main():
     arrays = {
         f"{method} {name}": array for method in SEEDS for name, array in train(method).items()
     }
-    path = golden.FOLDER / "comparison.npz"
+    path = golden.FOLDER / "baselines.npz"
     np.savez_compressed(path, **arrays)
     print(f"{path}: {len(arrays)} arrays, {path.stat().st_size // 1024} KB")
 
