@@ -103,7 +103,7 @@ def save_translator(generator: Callable, size_multiple: int, path: Path) -> None
     # Keras's variables would be saved so that TensorFlow's own loader in Python finds them and the
     # one of TensorFlow Serving does not; the ones that they are made of are found by both.
     function = translator.translate_images.get_concrete_function()
-    # In the order of their use, so that one run is the same files in every process; TensorFlow has none.
+    # In the order of their use, which is the same in every process; TensorFlow has none.
     places = {id(tensor): place for place, tensor in enumerate(function.captured_inputs)}
     translator.weights = sorted(function.variables, key=lambda weight: places[id(weight.handle)])
     signatures = {
