@@ -10,13 +10,14 @@ from pathlib import Path
 from ..errors import UserError
 from ..settings import RunSettings
 from .bigan import METHOD as BIGAN
+from .cogan import METHOD as COGAN
 from .cyclegan import METHOD as CYCLEGAN
 from .feature_loss import METHOD as FEATURE_LOSS
 from .method import Method
 from .pix2pix import METHOD as PIX2PIX
 from .simgan import METHOD as SIMGAN
 
-BUILT_IN = (CYCLEGAN, PIX2PIX, SIMGAN, FEATURE_LOSS, BIGAN)
+BUILT_IN = (CYCLEGAN, PIX2PIX, SIMGAN, FEATURE_LOSS, BIGAN, COGAN)
 DEFAULT = CYCLEGAN.name
 ENTRY_POINTS = "tf_cyclegan.methods"
 

@@ -1,11 +1,18 @@
 """The networks, in Keras 3 alone: they run on any Keras backend."""
 
+from .cogan import (
+    discriminator_front,
+    discriminator_trunk,
+    generator_head,
+    generator_trunk,
+)
 from .convolutions import DoublingConv2D, HalvingConv2D, ReflectedConv2D, ToImageConv2D
 from .layers import (
     CropTopLeft2D,
     InstanceNormalization,
     NearestUpsampling2D,
     ReflectionPadding2D,
+    SharedBatchNormalization,
 )
 from .patchgan import patchgan_discriminator
 from .pix2pix_unet import pix2pix_unet_generator
@@ -20,7 +27,12 @@ __all__ = [
     "NearestUpsampling2D",
     "ReflectedConv2D",
     "ReflectionPadding2D",
+    "SharedBatchNormalization",
     "ToImageConv2D",
+    "discriminator_front",
+    "discriminator_trunk",
+    "generator_head",
+    "generator_trunk",
     "patchgan_discriminator",
     "pix2pix_unet_generator",
     "resnet_generator",

@@ -163,6 +163,26 @@ class NearestUpsampling2D(keras.layers.Layer):
         return (batch, height and 2 * height, width and 2 * width, channels)
 
 
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class SharedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch norm over the batches of all replicas of a step, so that it is that of one device.
+
+    Its averages for translating are variables that every replica has and updates alike. It takes the
+    arguments of Keras's layer, but for `synchronized`. It must not be called inside a graph of its
+    own on each replica, where replicas cannot ask each other.
+
+    Input shape: `[N, ..., C]`. Output shape: the same.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"synchronized": True})
+
+    def add_weight(self, *args, **kwargs):
+        if not kwargs["trainable"]:
+            kwargs["aggregation"] = "only_first_replica"
+        return super().add_weight(*args, **kwargs)
+
+
 def normalization(norm: str, affine: bool, seed: int, name=None) -> keras.layers.Layer:
     """Build the norm that the networks here share, by its name.
 
