@@ -6,12 +6,13 @@
 # make chaos   kills a training 100 times at random moments and compares the bits
 # make fuzz   feeds 100,000 damaged pictures, zips, checkpoints, runs and studies to their readers, and writes
 #             the results into docs/robustness.md
+# make comparison   trains all methods beside each other (hours) and writes docs/comparison.md
 # make load   500 clients for a minute at each of the two servers, and writes docs/servers.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test notebooks lint fidelity fuzz load chaos clean
+.PHONY: demo test notebooks lint fidelity fuzz load chaos comparison clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m tf_cyclegan.train --dataset emoji
@@ -37,6 +38,9 @@ fuzz: $(VENV)/.dev
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/training/chaos.py 100
+
+comparison: $(VENV)/.dev
+	$(BIN)/python tools/comparison.py --run --steps 500 --seeds 3 --jobs 2
 
 load: $(VENV)/.dev
 	$(BIN)/python -m tests.load --write

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import statistics
 import threading
@@ -22,6 +23,7 @@ from tf_cyclegan.evaluation.baselines import judge_baselines, median_colour
 from tf_cyclegan.evaluation.comparison import Row, data_direction
 from tf_cyclegan.evaluation.entries import parse_entries
 from tf_cyclegan.evaluation.processes import run_commands
+from tf_cyclegan.evaluation.run_comparison import check_same_test_images
 from tf_cyclegan.evaluation.translations import ImageSet
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 from tf_cyclegan.training.run import Run
@@ -175,6 +177,19 @@ def test_the_bits_are_those_of_the_run_alone(compared, tmp_path):
     Run(alone.run_folder).write_settings(alone)
     run_commands({"alone": [["train", "--run-dir", alone.run_dir]]}, 1)
     assert checkpoint_hash(alone.run_folder) == checkpoint_hash(run.folder)
+
+
+def test_data_sets_of_other_test_images_are_refused(image_folder, tmp_path):
+    config = Config(dataset=str(image_folder), **TINY)
+    same, other = tmp_path / "same", tmp_path / "other"
+    for folder in (same, other):
+        shutil.copytree(image_folder, folder)
+    shutil.copy(other / "testA" / "001.png", other / "testA" / "000.png")
+    (same / "trainA" / "000.png").unlink()  # of the training images nothing is said
+    entries = {"one": config, "two": dataclasses.replace(config, dataset=str(same))}
+    check_same_test_images(entries)
+    with pytest.raises(UserError, match="one and three have different test images"):
+        check_same_test_images(entries | {"three": dataclasses.replace(config, dataset=str(other))})
 
 
 def test_what_is_done_is_not_done_again(compared, command):

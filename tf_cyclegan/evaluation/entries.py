@@ -35,7 +35,7 @@ def parse_entries(
         found[name] = settings
     if not found:
         raise UserError("--entries names nothing to compare")
-    for name in ("dataset", "image_shape", "resize_method"):
+    for name in ("image_shape", "resize_method"):
         values = {key: getattr(settings, name) for key, settings in found.items()}
         if len(set(values.values())) > 1:
             raise UserError(

@@ -4,12 +4,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from ..errors import UserError
 from ..files import check_writable, holding, write_file
 from ..pictures import image_grid, png_bytes
 from ..settings import RunSettings
 from . import comparison
 from .comparison import Row, Runs
 from .run_evaluation import Options, read_test_images
+from .translations import ImageSet
 
 
 def compare(
@@ -40,6 +44,7 @@ def compare(
         Stopped: A signal came; the same call goes on.
     """
     check_writable(folder / "table.md")
+    check_same_test_images(entries)
     with holding(folder, "comparison", "choose another --output"):
         if steps is not None:
             each = dict.fromkeys(entries, steps)
@@ -48,6 +53,35 @@ def compare(
         runs = comparison.runs_of(entries, folder, each, seeds)
         comparison.complete(runs, jobs)
         return write_comparison(runs, folder, comparison.main_numbers, "method")
+
+
+def _test_images(settings: RunSettings) -> tuple[ImageSet, ImageSet]:
+    """The test images of the data's domains A and B."""
+    x, y, _, _ = read_test_images(Options(), settings)
+    return (x, y) if settings.domains == ("A", "B") else (y, x)
+
+
+def check_same_test_images(entries: Mapping[str, RunSettings]) -> None:
+    """See that entries with data sets of their own, one of them of pairs, have the same test images.
+
+    Raises:
+        UserError: They have not, or images cannot be read.
+    """
+    by_source: dict[tuple, tuple[str, tuple[ImageSet, ImageSet]]] = {}
+    for name, settings in entries.items():
+        source = settings.dataset, settings.data_dir
+        if source not in by_source:
+            by_source[source] = name, _test_images(settings)
+    (first, images), *others = by_source.values()
+    for name, other in others:
+        for one, another in zip(images, other, strict=True):
+            if list(one.names) != list(another.names) or not np.array_equal(
+                one.images, another.images
+            ):
+                raise UserError(
+                    f"{first} and {name} have different test images ({entries[first].dataset} and "
+                    f"{entries[name].dataset}): their numbers could not be compared"
+                )
 
 
 def write_comparison(
@@ -71,8 +105,7 @@ def write_comparison(
     from .comparison_page import GRID_PICTURES, PICTURES, columns_of, comparison_page
 
     settings = next(iter(runs.values()))[0]
-    test = read_test_images(Options(run=settings.run_folder), settings)[:2]
-    a, b = test if settings.domains == ("A", "B") else test[::-1]
+    a, b = _test_images(settings)
     rows = comparison.rows_of(runs)
     baselines = [
         Row(name, [comparison.headline_numbers(results)])
