@@ -61,10 +61,15 @@ def png_bytes(image: Image.Image) -> bytes:
 
 
 def loss_curves(metrics: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Plot every loss over the steps, raw in the background and smoothed in front."""
+    """Plot every loss over the steps, raw in the background and smoothed in front.
+
+    Where there are no losses nothing is written.
+    """
     from matplotlib.figure import Figure
 
     groups = loss_groups(metrics)
+    if not groups:
+        return
     figure = Figure(figsize=(10, 3.5 * len(groups)), layout="constrained")
     for axes, (title, members) in zip(
         figure.subplots(len(groups), squeeze=False)[:, 0], groups.items(), strict=True

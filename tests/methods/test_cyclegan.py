@@ -137,6 +137,49 @@ def test_the_pool_feeds_the_discriminators_alone():
     np.testing.assert_allclose(first, CycleGAN(TINY, 1).generator_g(random_batch(0)[0]), atol=1e-5)
 
 
+def test_the_discriminators_see_what_the_pools_return():
+    model = CycleGAN(dataclasses.replace(TINY, pool_size=2), 1)
+    x, y = random_batch(1)
+    shown = {"x": np.full_like(x, 0.25), "y": np.full_like(y, -0.5)}  # no generator makes these
+    model.pool_x.query = lambda images, seed: tf.constant(shown["x"])
+    model.pool_y.query = lambda images, seed: tf.constant(shown["y"])
+    expected = {
+        f"discriminator_{name}": (
+            np.mean((network(real).numpy() - 1) ** 2) + np.mean(network(shown[name]).numpy() ** 2)
+        )
+        / 2
+        for name, network, real in (
+            ("x", model.discriminator_x, x),
+            ("y", model.discriminator_y, y),
+        )
+    }
+    fooled = np.mean((model.discriminator_y(model.generator_g(x)).numpy() - 1) ** 2)
+    terms = model.train_step(x, y)
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+    # The generators are judged by their own images, not by those of the pool.
+    np.testing.assert_allclose(terms["generator_g"], fooled, rtol=1e-4)
+
+
+def test_every_heading_has_its_picture():
+    model = CycleGAN(TINY)
+    x, y = random_batch(1)
+    model.generator_g = lambda images, training: images + 1
+    model.generator_f = lambda images, training: images * 3
+    expected = {
+        "x": x,
+        "G(x)": x + 1,
+        "F(G(x))": (x + 1) * 3,
+        "y": y,
+        "F(y)": y * 3,
+        "G(F(y))": y * 3 + 1,
+    }
+    columns = model.samples(x, y)
+    assert list(columns) == list(expected)
+    for heading, images in expected.items():
+        np.testing.assert_array_equal(columns[heading], images, err_msg=heading)
+
+
 def test_xla_computes_the_same_step():
     plain, compiled = (CycleGAN(TINY, 3) for _ in range(2))
     steps = [tf.function(plain.train_step, autograph=False)]
