@@ -30,7 +30,7 @@ from tf_cyclegan.training.run import Run
 TESTS = Path(__file__).parent
 TIMEOUT = 900  # seconds for a process, most of them TensorFlow's start on a busy machine
 STEPS = 20
-SHORT = 4  # steps of methods whose way through the replicas is CycleGAN's
+SHORT = 4  # steps of a method whose way through the replicas is CycleGAN's
 PIX2PIX = Pix2PixConfig(
     image_size=32,
     load_size=36,
@@ -147,15 +147,8 @@ def variant(base, name, **changes):
     return dataclasses.replace(base, run_dir=str(folder), **changes)
 
 
-def of_method(base, config, name, **changes):
-    """A short run of another method that is as small as `base`."""
-    folder = Path(base.run_dir).with_name(name)
-    settings = {"steps": SHORT, "checkpoint_every": SHORT, "run_dir": str(folder)}
-    return dataclasses.replace(config, **settings, **changes)
-
-
 @pytest.fixture(scope="module")
-def runs(base, paired_folder):
+def runs(base):
     """One config on one device, on two logical CPUs, in two processes, compiled, resumed."""
     workers = variant(base, "workers", strategy="multiworker")
     finish(start_workers([workers]))
@@ -163,17 +156,7 @@ def runs(base, paired_folder):
     mirrored = variant(base, "mirrored", strategy="mirrored", jit="on", steps_per_call=8)
     other_ways = variant(base, "other_ways", jit="on", steps_per_call=8, remat=True)
     resumed = dataclasses.replace(copy_until(workers, 10, "workers_then_one"), strategy="one")
-    pix2pix, pix2pix_mirrored = (
-        of_method(
-            base,
-            dataclasses.replace(PIX2PIX, dataset=str(paired_folder)),
-            f"pix2pix_{strategy}",
-            strategy=strategy,
-        )
-        for strategy in ("one", "mirrored")
-    )
-    others = [pix2pix, pix2pix_mirrored]
-    finish([start([one, mirrored, other_ways, resumed, *others], cpus=2)])
+    finish([start([one, mirrored, other_ways, resumed], cpus=2)])
     return locals()
 
 
@@ -189,11 +172,18 @@ def test_however_it_is_divided_a_run_trains_the_same_networks(runs, name):
         np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["pix2pix"])
-def test_other_methods_train_the_same_networks_on_two_devices(runs, name):
-    one, two = runs[name], runs[f"{name}_mirrored"]
+def test_pix2pix_trains_the_same_networks_on_two_devices(paired_folder, tmp_path):
+    # In a process of their own: TensorFlow mixes up the reductions of two strategies in one.
+    config = dataclasses.replace(
+        PIX2PIX, dataset=str(paired_folder), steps=SHORT, checkpoint_every=SHORT
+    )
+    one, two = (
+        dataclasses.replace(config, strategy=strategy, run_dir=str(tmp_path / strategy))
+        for strategy in ("one", "mirrored")
+    )
+    finish([start([one, two], cpus=2)])
     weights, moments = differences(one, two)
-    print(name, weights, moments)
+    print(weights, moments)
     assert weights < 1e-10
     assert moments < 1e-9
     lines, others = (Run(each.run_dir).metrics.lines() for each in (one, two))
