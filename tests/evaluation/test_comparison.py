@@ -272,3 +272,18 @@ def test_a_signal_stops_what_is_at_work_after_a_checkpoint(tiny_config):
         run_commands({"long": [["train", "--run-dir", str(run)]]}, 1)
     thread.join()
     assert run.trained().step > 2
+
+
+def test_commands_find_this_package_wherever_it_was_found(monkeypatch):
+    """In a notebook of a checkout only its own sys.path leads to it."""
+    monkeypatch.setenv("PYTHONPATH", "others")
+    started = []
+
+    def start(arguments, env, **_):
+        started.append(env["PYTHONPATH"].split(os.pathsep))
+        raise FileNotFoundError
+
+    monkeypatch.setattr("subprocess.Popen", start)
+    with pytest.raises(FileNotFoundError):
+        run_commands({"one": [["export"]]}, 1)
+    assert started == [[str(Path(cg.__file__).parents[1]), "others"]]

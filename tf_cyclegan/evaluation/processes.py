@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ..errors import UserError
 from ..progress import log
@@ -61,6 +62,16 @@ def run_commands(commands: Mapping[str, Sequence[Sequence[str]]], jobs: int) -> 
         raise
 
 
+def _environment() -> dict[str, str]:
+    """What a command finds: this package, wherever this process has it from; a GPU that is shared."""
+    places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, places)),
+        "PYTHONIOENCODING": "utf-8",
+        "TF_FORCE_GPU_ALLOW_GROWTH": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
+    }
+
+
 class _Commands:
     """Commands that run one after the other."""
 
@@ -75,7 +86,7 @@ class _Commands:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+            env=_environment(),
             start_new_session=True,  # a terminal's Ctrl-C comes by way of `stop`, once
         )
         self._lines: list[str] = []
