@@ -9,6 +9,7 @@ import signal
 import statistics
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from checkpoints import checkpoint_hash
 from conftest import TINY_SETTINGS
 from PIL import Image
 
+import tf_cyclegan as cg
 from tf_cyclegan import compare
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.evaluation import comparison
