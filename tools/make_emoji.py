@@ -7,6 +7,8 @@ Domain A is Google's Noto emoji, domain B Microsoft's Fluent 3D emoji, both 64x6
 The two sets are matched by code point sequence. 200 matched pairs become testA and testB under the
 same names; every other code point goes to trainA or to trainB but never to both, so that no training
 image has its pair. The choice follows from the SHA-256 of the name: nothing here is drawn at random.
+With --pairs every code point for training is there in both styles: `--pairs --output emoji_pairs.zip`,
+for methods that learn from pairs.
 
 The same Pillow (see constraints.txt) writes the same bytes; the checksum is printed at the end.
 """
@@ -65,6 +67,9 @@ def main() -> None:
     )
     parser.add_argument("noto", help="emoji-datasource-google-16.0.0.tgz")
     parser.add_argument("fluent", help="lobehub-fluent-emoji-3d-1.1.0.tgz")
+    parser.add_argument(
+        "--pairs", action="store_true", help="write both styles of all training images, for pix2pix"
+    )
     parser.add_argument("--output", default=TARGET, help="the zip to write (default: %(default)s)")
     args = parser.parse_args()
 
@@ -73,12 +78,13 @@ def main() -> None:
     shuffled = sorted(noto.keys() & fluent, key=lambda name: hashlib.sha256(name.encode()).digest())
     test, train = shuffled[:TEST_PAIRS], shuffled[TEST_PAIRS:]
     half = len(train) // 2
+    train_a, train_b = (train, train) if args.pairs else (train[:half], train[half:])
 
     files = {path.name: path.read_bytes() for path in LICENSES.iterdir()}
     files["LICENSE-Apache-2.0.txt"] = (ROOT / "LICENSE").read_bytes()
     for folder, source, names in [
-        ("trainA", noto, train[:half]),
-        ("trainB", fluent, train[half:]),
+        ("trainA", noto, train_a),
+        ("trainB", fluent, train_b),
         ("testA", noto, test),
         ("testB", fluent, test),
     ]:
