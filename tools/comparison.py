@@ -1,6 +1,6 @@
 """Compare the methods as the paper does, and write what came out into docs/comparison.md.
 
-    python -m tools.comparison --run --steps 500 --jobs 2 --pairs earth_pairs.zip --features vgg16
+    python -m tools.comparison --run --steps 200 --jobs 2 --pairs FOLDER --features vgg16
     python -m tools.comparison                # only writes, from the folders of what was run
 
 The first trains all that is not done yet, by python -m tf_cyclegan.compare, into runs/comparison.
@@ -60,7 +60,8 @@ def entries_of(name: str, pairs: str | None, features: str | None) -> list[str]:
 
     Args:
         name: One of `TITLES`.
-        pairs: The training tiles of earth in pairs, for pix2pix; without them it is left out.
+        pairs: A folder with earth_pairs.zip and emoji_pairs.zip, for pix2pix; without it that is
+            left out.
         features: Of feature_loss; without them it is left out.
     """
     if name.endswith("_ablation"):
@@ -74,11 +75,8 @@ def entries_of(name: str, pairs: str | None, features: str | None) -> list[str]:
         if method == "feature_loss":
             own.append(f"features={features}")
         if method == "pix2pix":
-            own.append(f"dataset={pairs}")
-        # Emoji have no pairs for training.
-        if (method == "feature_loss" and not features) or (
-            method == "pix2pix" and (not pairs or name != "earth")
-        ):
+            own.append(f"dataset={pairs}/{name}_pairs.zip")
+        if (method == "feature_loss" and not features) or (method == "pix2pix" and not pairs):
             continue
         for suffix, back in (("", []), ("_back", ["direction=b_to_a"])):
             if not suffix or method in ONE_WAY:
@@ -148,7 +146,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500, help="of every run")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each entry")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
-    parser.add_argument("--pairs", help="what make_earth.py --pairs wrote; without, no pix2pix")
+    parser.add_argument(
+        "--pairs", help="folder of what the make tools write with --pairs; without, no pix2pix"
+    )
     parser.add_argument("--features", help="of feature_loss; without, it is left out")
     parser.add_argument("--only", nargs="*", default=list(TITLES), help="of the comparisons")
     args = parser.parse_args()

@@ -13,7 +13,7 @@ from tf_cyclegan.methods import methods
 from tf_cyclegan.methods.cyclegan.settings import PRESETS
 from tools.comparison import ABLATION, METHODS, TITLES, command_of, results
 
-ARGS = argparse.Namespace(steps=5, seeds=2, jobs=1, pairs="pairs.zip", features="vgg16")
+ARGS = argparse.Namespace(steps=5, seeds=2, jobs=1, pairs="pairs", features="vgg16")
 
 
 @pytest.mark.parametrize("name", TITLES)
@@ -30,9 +30,11 @@ def test_its_commands_are_such_as_compare_takes(name):
             assert vars(settings) == {**expected, "run_dir": None}
         return
     told = {entry.removesuffix("_back") for entry in entries}
-    assert told == set(METHODS) - ({"pix2pix"} if name == "emoji" else set())
+    assert told == set(METHODS)
     for entry, settings in entries.items():
         assert settings.method == entry.removesuffix("_back")
+        data = f"pairs/{name}_pairs.zip" if settings.method == "pix2pix" else name
+        assert settings.dataset == data
         assert settings.domains == (("B", "A") if entry.endswith("_back") else ("A", "B"))
         if len(methods()[settings.method].directions) == 1:
             assert {settings.method, f"{settings.method}_back"} <= set(entries)
