@@ -35,7 +35,7 @@ fidelity: $(VENV)/.dev
 	$(BIN)/python -m tests.fidelity
 
 fuzz: $(VENV)/.dev
-	$(BIN)/python -m tests.fuzz all 100000
+	$(BIN)/python -m tests.fuzz all 100000 --write
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/training/chaos.py 100

@@ -300,6 +300,8 @@ def _check_value(settings: RunSettings, field: dataclasses.Field, hint: Any) -> 
     takes = (*kinds, int) if float in kinds else kinds
     if not isinstance(value, takes) or (isinstance(value, bool) and bool not in kinds):
         raise UserError(f"{told} is {value!r}; it takes {' or '.join(_KINDS[k] for k in kinds)}")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise UserError(f"{told} has {len(str(abs(value)))} digits; it must be below 2^63")
     if not isinstance(value, bool | str) and not _within(value, field.metadata):
         raise UserError(f"{told} is {value}; it must be {_limits(field.metadata)}")
 

@@ -1,13 +1,11 @@
-"""Damage files and read them: `python -m tests.fuzz KIND|all COUNT [SEED]`.
+"""Damage files and read them: `python -m tests.fuzz KIND|all COUNT [SEED] [--write]`.
 
-With `all` the results are written into docs/robustness.md. Exit code 1: something else happened than
-that a file was read or refused by the package's own errors, within 5 s and 1 GiB; the damaged files are
-kept.
+With `--write` the results go into docs/robustness.md. Exit code 1: something else happened than that a
+file was read or refused by the package's own errors, within 5 s and 1 GiB; the damaged files are kept.
 """
 
 import argparse
 import datetime
-import platform
 import re
 import sys
 import tempfile
@@ -16,7 +14,7 @@ from pathlib import Path
 
 from tf_cyclegan.files import write_file
 
-from .runner import fuzz, table
+from .runner import COLUMNS, fuzz, row
 
 KINDS = ("pictures", "zips", "checkpoints", "runs", "studies")
 PAGE = Path(__file__).parents[2] / "docs" / "robustness.md"
@@ -29,29 +27,37 @@ def main() -> None:
     parser.add_argument("kind", choices=(*KINDS, "all"), help="of files")
     parser.add_argument("count", type=int, help="mutations, of all kinds together")
     parser.add_argument("seed", type=int, nargs="?", default=0)
+    parser.add_argument("--write", action="store_true", help="the results into the page")
     arguments = parser.parse_args()
-    kinds = KINDS if arguments.kind == "all" else (arguments.kind,)
+    names = KINDS if arguments.kind == "all" else (arguments.kind,)
     kept = Path(tempfile.mkdtemp(prefix="tf_cyclegan_fuzz_"))
-    results = {}
-    for name in kinds:
+    rows, escapes = {}, []
+    for name in names:
         module = f"tests.fuzz.{name}"
         kind = import_module(module).KIND
-        count = round(arguments.count * kind.share) if len(kinds) > 1 else arguments.count
+        count = round(arguments.count * kind.share) if len(names) > 1 else arguments.count
         result = fuzz(module, count, arguments.seed, kept)
-        results[name] = (kind, result)
-        print(f"{name}: {dict(result.outcomes)}, {len(result.escapes)} escaped", flush=True)
-        for escape in result.escapes:
-            print(f"  {escape}", flush=True)
-    text = "\n".join(table(results)) + "\n"
-    print(text)
-    if arguments.kind == "all":
-        seed = f"seed {arguments.seed}, Python {platform.python_version()}"
-        text = f"{datetime.date.today():%d %B %Y}, {seed}:\n\n{text}"
-        page = MARKED.sub(lambda match: match[1] + text + match[2], PAGE.read_text())
-        write_file(PAGE, page)
-    if any(result.escapes for _, result in results.values()):
+        when = f"{datetime.date.today():%Y-%m-%d}, seed {arguments.seed}"
+        rows[kind.about] = row(kind, result, when)
+        print(rows[kind.about], *result.escapes, sep="\n", flush=True)
+        escapes += result.escapes
+    if arguments.write:
+        _write(rows)
+    if escapes:
         sys.exit(1)
     kept.rmdir()
+
+
+def _write(rows: dict[str, str]) -> None:
+    """Put rows into the page's table, in the place of those about the same files."""
+    page = PAGE.read_text()
+    before = MARKED.search(page)[0].splitlines(keepends=True)
+    rows = {
+        line.split(" | ")[0].removeprefix("| "): line for line in before if " | " in line
+    } | rows
+    abouts = [import_module(f"tests.fuzz.{name}").KIND.about for name in KINDS]
+    table = COLUMNS + "".join(rows[about] for about in abouts if about in rows)
+    write_file(PAGE, MARKED.sub(lambda match: match[1] + table + match[2], page))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,19 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
 from .kind import Files, Kind, write
 
+# For the processes too, before anything imports TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+COLUMNS = """\
+| files | mutations | read | refused | anything else | slowest | most memory | when |
+|---|---|---|---|---|---|---|---|
+"""
 MOST_SECONDS = 5.0  # of processor time
 MOST_BYTES = 2**30  # beyond what the process has before
 PATIENCE = 120.0  # seconds that a process has for one reading, however busy the machine is
@@ -114,7 +120,6 @@ class _Reader:
 
 def _serve(kind_module: str, connection) -> None:
     """What the process does: read what comes through the connection until that is closed."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
     kind: Kind = import_module(kind_module).KIND
     with tempfile.TemporaryDirectory() as folder:
@@ -159,13 +164,10 @@ def _address_space() -> int:
     return pages * resource.getpagesize()
 
 
-def table(results: dict[str, tuple[Kind, Result]]) -> Iterator[str]:
-    """The lines of a table in Markdown."""
-    yield "| files | mutations | read | refused | anything else | slowest | most memory |"
-    yield "|---|---|---|---|---|---|---|"
-    for kind, result in results.values():
-        escaped = len(result.escapes)
-        cells = [kind.about, f"{result.outcomes.total() + escaped:,}"]
-        cells += [f"{result.outcomes[name]:,}" for name in ("read", "refused")]
-        cells += [f"{escaped:,}", f"{result.slowest:.2f} s", f"{result.largest / 1e6:,.0f} MB"]
-        yield f"| {' | '.join(cells)} |"
+def row(kind: Kind, result: Result, when: str) -> str:
+    """The line of a table in Markdown, whose columns are `COLUMNS`."""
+    escaped = len(result.escapes)
+    cells = [kind.about, f"{result.outcomes.total() + escaped:,}"]
+    cells += [f"{result.outcomes[name]:,}" for name in ("read", "refused")]
+    cells += [f"{escaped:,}", f"{result.slowest:.2f} s", f"{result.largest / 1e6:,.0f} MB", when]
+    return f"| {' | '.join(cells)} |\n"

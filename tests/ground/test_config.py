@@ -53,6 +53,8 @@ def test_the_u_net_halves_down_to_one_pixel(side, levels):
         ({"lambda_cycle": math.inf}, ["--lambda-cycle"]),
         ({"lambda_cycle": 0.0, "lambda_adversarial": 0.0}, ["both 0", "nothing to learn"]),
         ({"pool_size": -1}, ["--pool-size", "at least 0"]),
+        ({"lambda_cycle": 10**400}, ["--lambda-cycle has 401 digits", "below 2^63"]),
+        ({"seed": -(2**63)}, ["--seed has 19 digits"]),
         ({"epochs": 0}, ["--epochs", "at least 1"]),
         ({"decay_start": 1.5}, ["--decay-start", "0 to 1"]),
         ({"beta_1": 1.0}, ["--beta-1", "below 1"]),
