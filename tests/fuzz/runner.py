@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import resource
 import sys
 import tempfile
@@ -14,9 +15,6 @@ from importlib import import_module
 from pathlib import Path
 
 from .kind import Files, Kind, write
-
-# For the processes too, before anything imports TensorFlow.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 COLUMNS = """\
 | files | mutations | read | refused | anything else | slowest | most memory | when |
@@ -154,9 +152,9 @@ def outcome_of(kind: Kind, files: Files, folder: Path) -> str:
 
 
 def _most_memory() -> int:
-    """The most bytes of memory that this process ever had."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    """The most bytes of memory that this process ever had; that of getrusage may be its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[1]) * 1024
 
 
 def _address_space() -> int:

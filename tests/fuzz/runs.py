@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tf_cyclegan.commands import import_tensorflow
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cyclegan.settings import PRESETS
 from tf_cyclegan.training.run import Run
@@ -20,6 +21,7 @@ from .kind import Files, Kind, write
 @cache
 def originals() -> Files:
     """The files of a run that has two checkpoints, with a small network's worth of tensors."""
+    import_tensorflow()
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder:
