@@ -21,6 +21,7 @@ from conftest import command_line
 
 import tf_cyclegan as cg
 from tf_cyclegan.errors import UserError
+from tf_cyclegan.methods.cogan.settings import Config as CoGANConfig
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.methods.pix2pix.settings import Config as Pix2PixConfig
@@ -38,6 +39,20 @@ PIX2PIX = Pix2PixConfig(
     filters=2,
     discriminator_filters=2,
     batch_size=2,
+    sample_every=0,
+    log_every=1,
+    jit="off",
+)
+
+COGAN = CoGANConfig(
+    image_size=16,
+    load_size=18,
+    latent_size=4,
+    filters=2,
+    discriminator_filters=2,
+    generator_own_layers=1,
+    discriminator_own_layers=1,
+    batch_size=4,
     sample_every=0,
     log_every=1,
     jit="off",
@@ -172,11 +187,15 @@ def test_however_it_is_divided_a_run_trains_the_same_networks(runs, name):
         np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-10)
 
 
-def test_pix2pix_trains_the_same_networks_on_two_devices(paired_folder, tmp_path):
+@pytest.mark.parametrize(
+    ("config", "data"),
+    [(PIX2PIX, "paired_folder"), (COGAN, "image_folder")],
+    ids=["pix2pix", "cogan"],
+)
+def test_other_methods_train_the_same_networks_on_two_devices(config, data, request, tmp_path):
     # In a process of their own: TensorFlow mixes up the reductions of two strategies in one.
-    config = dataclasses.replace(
-        PIX2PIX, dataset=str(paired_folder), steps=SHORT, checkpoint_every=SHORT
-    )
+    folder = str(request.getfixturevalue(data))
+    config = dataclasses.replace(config, dataset=folder, steps=SHORT, checkpoint_every=SHORT)
     one, two = (
         dataclasses.replace(config, strategy=strategy, run_dir=str(tmp_path / strategy))
         for strategy in ("one", "mirrored")
