@@ -50,6 +50,8 @@ def run_commands(commands: Mapping[str, Sequence[Sequence[str]]], jobs: int) -> 
     except BaseException as error:
         # Ctrl-C, SIGTERM and SIGHUP arrive here as exceptions, and a command's failure does.
         number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM
+        if at_work:
+            log("stopping what is at work, after a checkpoint; the same command goes on")
         for one in at_work:
             one.stop(number)
         try:
