@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import UserError
 from ..settings import RunSettings, setting
@@ -103,7 +103,7 @@ class UnpairedSettings(NetworkSettings):
 
 # The presets of the methods that the paper compares "using the same architecture and details"
 # (section 5.1): the paper's own (section 7), with the Adam of the authors' PyTorch code.
-PAPER = {
+PAPER: dict[str, Any] = {
     "resize_method": "bicubic",
     "generator": "resnet9",
     "norm_affine": False,
@@ -117,7 +117,7 @@ PAPER = {
 }
 
 # Small enough for two CPU cores; chosen by benchmarks/demo_search.py.
-DEMO = {
+DEMO: dict[str, Any] = {
     "image_size": 64,
     "load_size": 64,
     "resize_method": "bicubic",
