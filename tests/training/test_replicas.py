@@ -13,17 +13,20 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from checkpoints import checkpoint_hash
-from conftest import command_line
+from conftest import TINY_SETTINGS, command_line
 
 import tf_cyclegan as cg
 from tf_cyclegan.errors import UserError
+from tf_cyclegan.methods.bigan.settings import Config as BiGANConfig
 from tf_cyclegan.methods.cogan.settings import Config as CoGANConfig
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
+from tf_cyclegan.methods.feature_loss.settings import Config as FeatureLossConfig
 from tf_cyclegan.methods.pix2pix.settings import Config as Pix2PixConfig
 from tf_cyclegan.training.devices import TPU_VARIABLES, check_tf_config, find_devices
 from tf_cyclegan.training.run import Run
@@ -57,6 +60,7 @@ COGAN = CoGANConfig(
     log_every=1,
     jit="off",
 )
+SMALL = TINY_SETTINGS | {"batch_size": 2, "pool_size": 2}  # a pool that is full after a step
 
 
 def start(configs, dtype="float64", cpus=1, tf_config=None):
@@ -149,8 +153,6 @@ def differences(config, other):
 
 @pytest.fixture(scope="module")
 def base(image_folder, tmp_path_factory):
-    from conftest import TINY_SETTINGS
-
     settings = TINY_SETTINGS | {"steps": STEPS, "checkpoint_every": STEPS // 2, "batch_size": 2}
     settings |= {"lambda_identity": 0.0}  # a third less to trace
     folder = tmp_path_factory.mktemp("replicas")
@@ -189,13 +191,23 @@ def test_however_it_is_divided_a_run_trains_the_same_networks(runs, name):
 
 @pytest.mark.parametrize(
     ("config", "data"),
-    [(PIX2PIX, "paired_folder"), (COGAN, "image_folder")],
-    ids=["pix2pix", "cogan"],
+    [
+        (PIX2PIX, "paired_folder"),
+        (COGAN, "image_folder"),
+        (BiGANConfig(**SMALL), "image_folder"),
+        (FeatureLossConfig(feature_layer="conv", feature_size=20, **SMALL), "image_folder"),
+    ],
+    ids=["pix2pix", "cogan", "bigan", "feature_loss"],  # simgan's step is the last but for features
 )
 def test_other_methods_train_the_same_networks_on_two_devices(config, data, request, tmp_path):
     # In a process of their own: TensorFlow mixes up the reductions of two strategies in one.
     folder = str(request.getfixturevalue(data))
     config = dataclasses.replace(config, dataset=folder, steps=SHORT, checkpoint_every=SHORT)
+    if isinstance(config, FeatureLossConfig):
+        images = keras.Input([None, None, 3], dtype="float64")
+        features = keras.layers.Conv2D(4, 3, name="conv", dtype="float64")(images)
+        keras.Model(images, features).save(tmp_path / "features.keras")
+        config = dataclasses.replace(config, features=str(tmp_path / "features.keras"))
     one, two = (
         dataclasses.replace(config, strategy=strategy, run_dir=str(tmp_path / strategy))
         for strategy in ("one", "mirrored")
@@ -418,8 +430,6 @@ def test_a_tpu_is_reached_by_the_documented_lines(monkeypatch):
     devices = find_devices("auto", 4)
     assert calls == ["local"] * 3
     assert devices.name == "TPU, 1 replica"
-    from conftest import TINY_SETTINGS
-
     with devices.scope():
         gan = CycleGAN(Config(**TINY_SETTINGS), 1, devices.replicas(jit=True))
     step = devices.function(gan.train_step, jit=True)
