@@ -16,6 +16,7 @@ from tf_cyclegan import evaluate, export, models
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cogan.settings import PRESETS, Config
 from tf_cyclegan.methods.cogan.step import CoGAN
+from tf_cyclegan.optimization.image_pool import RNG
 from tf_cyclegan.optimization.replicas import SeveralReplicas
 from tf_cyclegan.training.run import Run
 from tf_cyclegan.training.trainer import Trainer
@@ -286,21 +287,40 @@ def rendering():
     return method
 
 
-def test_the_search_finds_what_the_generator_rendered(rendering):
+@pytest.mark.parametrize(("direction", "of"), [("x_to_y", 0), ("y_to_x", 1)])
+def test_the_search_finds_what_the_generator_rendered(rendering, direction, of):
     latent = np.random.default_rng(1).uniform(-0.8, 0.8, [4, 4]).astype(np.float32)
-    pair_x, pair_y = rendering.render(latent, training=False)
+    pair = rendering.render(latent, training=False)
+    source, target = pair[of], pair[1 - of]
 
     def distance(found):
-        return np.square(rendering.render(found, training=False)[0] - pair_x).mean((1, 2, 3))
+        return np.square(rendering.render(found, training=False)[of] - source).mean((1, 2, 3))
 
-    translator = rendering.translators["x_to_y"]
-    found = translator.nearest(pair_x)
-    before, after = distance(np.zeros_like(latent)), distance(found)
+    translator = rendering.translators[direction]
+    before, after = distance(np.zeros_like(latent)), distance(translator.nearest(source))
     assert np.all(after < 0.01 * before), (before, after)
     # So the translation is the other image of the pair.
-    error = np.abs(translator(pair_x) - pair_y).mean((1, 2, 3))
-    others = np.abs(translator(pair_x)[::-1] - pair_y).mean((1, 2, 3))
+    translated = translator(source)
+    error = np.abs(translated - target).mean((1, 2, 3))
+    others = np.abs(translated[::-1] - target).mean((1, 2, 3))
     assert np.all(error < 0.2 * others), (error, others)
+
+
+def test_the_search_stays_where_the_generators_were_taught(rendering):
+    latent = np.random.default_rng(1).choice([-3, 3], [4, 4]).astype(np.float32)
+    beyond, _ = rendering.render(latent, training=False)
+    found = rendering.translators["x_to_y"].nearest(beyond)
+    assert np.abs(found).max() == 1
+
+
+def test_the_nearest_of_all_that_were_tried_counts(rendering):
+    """With steps so long that each goes from one corner to another, that is where the search begins."""
+    method = CoGAN(dataclasses.replace(rendering.config, search_rate=100.0, search_steps=5))
+    for name in GENERATORS:
+        getattr(method, name).set_weights(getattr(rendering, name).get_weights())
+    begin = tf.random.stateless_uniform([1, 4], [TINY.seed, 3], -1, 1, alg=RNG)
+    near, _ = method.render(begin + 0.02, training=False)
+    np.testing.assert_array_equal(method.translators["x_to_y"].nearest(near), begin)
 
 
 def test_more_starts_end_no_farther(rendering):
@@ -365,6 +385,11 @@ def test_the_columns_of_samples(rendering):
     np.testing.assert_array_equal(columns["x"], x)
     np.testing.assert_allclose(columns["x to Y"], rendering.translators["x_to_y"](x), atol=1e-2)
     np.testing.assert_allclose(columns["y to X"], rendering.translators["y_to_x"](y), atol=1e-2)
+    nearest = {name: rendering.translators[name].nearest for name in rendering.translators}
+    found_x, _ = rendering.render(nearest["x_to_y"](x), training=False)
+    _, found_y = rendering.render(nearest["y_to_x"](y), training=False)
+    np.testing.assert_allclose(columns["found x"], found_x, atol=1e-2)
+    np.testing.assert_allclose(columns["found y"], found_y, atol=1e-2)
     again = rendering.samples(y, x)
     np.testing.assert_array_equal(columns["z in X"], again["z in X"])
 
@@ -403,7 +428,7 @@ def test_a_run_is_evaluated_and_only_its_saved_models_are_exported(run_folder, t
 
 def test_half_precision_learns_too():
     half, exact = (
-        step_losses(dataclasses.replace(TINY, precision=precision))
+        step_losses(dataclasses.replace(TINY, precision=precision), 2)
         for precision in ("mixed_float16", "float32")
     )
     for losses, expected in zip(half, exact, strict=True):
