@@ -71,7 +71,7 @@ def entries_of(name: str, pairs: str | None, features: str | None) -> list[str]:
         ]
     entries = []
     for method in METHODS:
-        own = []
+        own = ["search_steps=50"] if method == "cogan" else []
         if method == "feature_loss":
             own.append(f"features={features}")
         if method == "pix2pix":
