@@ -12,8 +12,8 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # of Adam on the latent vector
 class LatentSearch(tf.Module):
     """Translates by search (section 5 of the paper, "cross-domain image transformation").
 
-    The paper searches with L-BFGS, this with Adam, every image by itself, among the latent vectors
-    that the generators were taught with: numbers in [-1, 1]. The places that it sets out from are the
+    With Adam, which needs no line search, every image by itself, among the latent vectors that the
+    generators were taught with: numbers in [-1, 1]. The places that it sets out from are the
     same for every image, so that what an image becomes does not depend on what else is in the batch.
 
     Args:
