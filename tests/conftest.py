@@ -14,9 +14,10 @@ from PIL import Image
 from tf_cyclegan.commands import run_command
 from tf_cyclegan.methods.cyclegan.settings import Config
 
-# What runs in the background may have been told to ignore Ctrl-C, and passes that on to the commands
-# that tests send it to.
+# What runs in the background may have been told to ignore Ctrl-C or the end of its terminal, and
+# passes that on to the commands that tests send them to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TINY_SETTINGS = {
     "image_size": 32,

@@ -406,7 +406,8 @@ def test_the_command_and_the_function_give_the_same_bits(base):
     options = command_line(configs[0])[3:]
     by_command = "from tf_cyclegan import train\ntrain.main(sys.argv[1:])"
     by_function = "import tf_cyclegan as cg\ncg.train(cg.Config(**json.loads(sys.argv[1])))"
-    for start, arguments in ((by_command, options), (by_function, [configs[1].to_json()])):
+    by_name = json.dumps(dataclasses.asdict(configs[1]))
+    for start, arguments in ((by_command, options), (by_function, [by_name])):
         done = run_script(script.replace("START", start), *arguments)
         assert done.stdout.split() == ["1"], done.stderr
     assert checkpoint_hash(configs[0].run_folder) == checkpoint_hash(configs[1].run_folder)

@@ -99,7 +99,9 @@ class AdversarialMethod:
             name: Of the group: its loss scale is "NAME_loss_scale" in a checkpoint.
             **builders: From the names of the networks to what builds each.
         """
-        with computing_in(self.config.precision) as complete:
+        # To translate alone, what was trained in half precision computes in single.
+        is_trained = self._total_steps is not None
+        with computing_in(self.config.precision if is_trained else "float32") as complete:
             networks = {name: complete(build()) for name, build in builders.items()}
         optimizers = {}
         for network_name, network in networks.items():
