@@ -6,7 +6,7 @@ import sys
 from .commands import run_command
 
 COMMANDS = {
-    "train": "train a CycleGAN on two domains of images",
+    "train": "train a translator between two domains of images, by any method",
     "translate": "translate pictures or a film with a trained model",
     "demo": "open a page in the browser to try trained models on",
     "evaluate": "judge a translator: numbers, pictures, a page to look at",
