@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from ...errors import UserError
 from ...settings import setting
-from ..network_settings import NetworkSettings, OneWay
+from ..network_settings import DEMO, NetworkSettings, OneWay
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,5 @@ PRESETS: dict[str, Config] = {
         epsilon=1e-8,
     ),
     # Small enough for two CPU cores: CycleGAN's, with this method's objective.
-    "demo": Config(
-        image_size=64,
-        load_size=64,
-        resize_method="bicubic",
-        filters=32,
-        unet_levels=5,
-        upsampling="resize",
-        discriminator_filters=32,
-        leaky_slope=0.2,
-        halve_discriminator=True,
-        batch_size=4,
-        learning_rate=5e-4,
-        steps=2000,
-        decay_start=0.5,
-        checkpoint_every=250,
-        sample_every=250,
-    ),
+    "demo": Config(**DEMO | {"adversarial_loss": "bce"}, halve_discriminator=True),
 }
