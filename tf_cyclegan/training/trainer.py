@@ -2,10 +2,8 @@
 
 import dataclasses
 import json
-import math
 import signal
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,7 +21,9 @@ from ..pictures import image_grid, loss_curves, png_bytes, to_uint8
 from ..progress import ProgressLine, log
 from ..settings import RunSettings, named, option
 from .checkpoints import Checkpoint, tensorflow_disk_errors
+from .clock import Speed, StepClock
 from .devices import Devices
+from .loss_log import LossLog, NotFinite
 from .run import Run
 
 SAMPLE_ROWS = 8
@@ -77,13 +77,10 @@ class Trainer:
             self._resume(self._saved)
         else:
             self._begin()
-        # Losses not looked at yet: those of one call, after the number of the step before it.
-        self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
-        self._losses: dict[str, float] = {}  # the newest looked at
-        self._step_of_losses = self.step  # up to which they are pending or looked at
-        self._log_is_whole = True  # up to the last look
-        self._untold: list[dict] = []  # lines of the log that TensorBoard has not got yet
         self._clock = StepClock()
+        self._losses = LossLog(
+            self.run_files, config.log_every, self.step, self._clock, self.devices.is_chief
+        )
         self._train_step = self.devices.function(method.train_step, xla_pays(config))
         self._train_steps = tf.function(self._several_steps, autograph=False)
         self._samples = self.devices.function(method.samples, jit=False)
@@ -191,9 +188,8 @@ class Trainer:
         while step < total:
             before, step = step, self._end_of_call(step)
             with self._clock:
-                self._pending.append((before, self._do_steps(batches, step - before)))
+                self._losses.add(self._do_steps(batches, step - before), before, step)
             self._clock.steps += step - before
-            self._step_of_losses = step
             last = step == total
             due = step // config.log_every > before // config.log_every or last
             if before == first:
@@ -202,10 +198,10 @@ class Trainer:
                 speed.start(step)
             if due:
                 self._look_at_losses()
-                self._tell_tensorboard()
+                self._losses.tell_tensorboard()
                 if line:
                     epoch = -(-step // self.data.steps_per_epoch)
-                    line.update(step, f"epoch {epoch}, {speed.at(step)}, {_short(self._losses)}")
+                    line.update(step, f"epoch {epoch}, {speed.at(step)}, {self._losses}")
             stop = caught[0] if caught else 0
             if self.devices.workers > 1:  # they stop at the same step, where any was told to
                 stop = max(self.devices.all_workers(stop)) if due else 0
@@ -227,7 +223,7 @@ class Trainer:
             yield
         except (CannotWrite, DataLost):
             saved = self._saved.step if self._saved else 0
-            if self._log_is_whole and saved < self.step == self._step_of_losses:
+            if self._losses.is_whole and saved < self.step == self._losses.reaches:
                 self._save_checkpoint(self.step)
                 log(f"wrote a checkpoint of step {self.step} first")
             raise
@@ -309,44 +305,19 @@ class Trainer:
         return {name: array.stack() for name, array in collected.items()}
 
     def _look_at_losses(self):
-        """Check the losses since the last look and log those that are due.
-
-        One transfer for many steps: a GPU does not wait for its numbers at every step.
-        """
-        lines = []
-        for before, tensors in self._pending:
-            with self._clock:  # a GPU may still be at work on them
-                columns = [np.atleast_1d(tensor).tolist() for tensor in tensors.values()]
-            rows = zip(*columns, strict=True)
-            for step, row in enumerate(rows, before + 1):
-                losses = self._losses = dict(zip(tensors, row, strict=True))
-                for name, value in losses.items():
-                    if not math.isfinite(value):
-                        raise UserError(self._not_finite(name, value, step))
-                if step == 1 or step % self.config.log_every == 0:
-                    lines.append({"step": step} | losses)
-        self._pending.clear()
-        if self.devices.is_chief:
-            self._log_is_whole = False
-            self.run_files.metrics.add(lines)
-            self._log_is_whole = True
-            self._untold += lines
-
-    def _tell_tensorboard(self):
-        """Give TensorBoard the losses that were logged since the last time."""
-        lines, self._untold = self._untold, []
-        with tensorflow_disk_errors(self.run_files.tensorboard):
-            for line in lines:
-                for name in list(line)[1:]:
-                    tf.summary.scalar(name, line[name], line["step"])
-
-    def _not_finite(self, name: str, value: float, step: int) -> str:
-        kept = self._saved and self._saved.prefix
-        return (
-            f"the loss {name} is {value} at step {step}, so the run was stopped; "
-            + (f"the last good checkpoint is {kept}; " if kept else "there is no checkpoint yet; ")
-            + "try a lower --learning-rate in another --run-dir"
-        )
+        try:
+            self._losses.look()
+        except NotFinite as error:
+            kept = self._saved and self._saved.prefix
+            raise UserError(
+                f"{error}, so the run was stopped; "
+                + (
+                    f"the last good checkpoint is {kept}; "
+                    if kept
+                    else "there is no checkpoint yet; "
+                )
+                + "try a lower --learning-rate in another --run-dir"
+            ) from error
 
     def _save_samples(self, step: int, real_x, real_y):
         if not self.devices.is_chief:
@@ -398,50 +369,6 @@ def xla_pays(config: RunSettings) -> bool:
     if config.jit == "auto":
         return bool(tf.config.list_physical_devices("GPU"))
     return config.jit == "on"
-
-
-class StepClock:
-    """How long steps took: what happens while it is entered, as a context manager.
-
-    Attributes:
-        steps: How many were done since it was reset.
-    """
-
-    def __init__(self):
-        self.reset()
-
-    def __enter__(self):
-        self._start = time.monotonic(), time.process_time()
-
-    def __exit__(self, *_):
-        self._seconds += time.monotonic() - self._start[0]
-        self._processor_seconds += time.process_time() - self._start[1]
-
-    def reset(self) -> None:
-        """Begin anew."""
-        self.steps, self._seconds, self._processor_seconds = 0, 0.0, 0.0
-
-    def counted(self) -> dict[str, float]:
-        """The steps and what they took; seconds of the processor are those of all cores together."""
-        return {
-            "steps": self.steps,
-            "seconds": round(self._seconds, 3),
-            "processor_seconds": round(self._processor_seconds, 3),
-        }
-
-
-class Speed:
-    """Images a second since the first step, which traces and compiles, was done."""
-
-    def __init__(self, batch_size: int):
-        self._batch_size = batch_size
-
-    def start(self, step: int):
-        self._since, self._first = time.monotonic(), step
-
-    def at(self, step: int) -> str:
-        seconds = time.monotonic() - self._since
-        return f"{(step - self._first) * self._batch_size / max(seconds, 1e-9):.1f} images/s"
 
 
 def check_run_folder(run: Run, config: RunSettings) -> None:
@@ -498,11 +425,3 @@ def _signals_caught() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _short(losses: dict[str, float]) -> str:
-    """The losses on a line, the two of a kind together: "cycle 0.112/0.098"."""
-    kinds: dict[str, list[str]] = {}
-    for name, value in losses.items():
-        kinds.setdefault(name.rsplit("_", 1)[0], []).append(f"{value:.3f}")
-    return " ".join(f"{kind} {'/'.join(values)}" for kind, values in kinds.items())
