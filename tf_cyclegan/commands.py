@@ -15,6 +15,13 @@ from .progress import log
 
 Options = TypeVar("Options")
 
+# What TensorFlow writes while it is imported and means nothing to anybody: notes, and the factories
+# and placers of CUDA that its packages for GPUs register twice.
+NOTES = re.compile(
+    r"I\d{4} |WARNING: All log messages before absl"
+    r"|.*Unable to register cu\w+ factory|.*computation placer already registered"
+)
+
 
 def parse(options: type[Options], arguments: list[str] | None, name: str) -> Options:
     """Parse the command line into a dataclass; an error or --help ends the program."""
@@ -70,7 +77,8 @@ def import_tensorflow() -> None:
     """Import TensorFlow without the notes on this machine that it prints while it starts.
 
     They come before any of its settings is read, so they are taken out of what it wrote to stderr;
-    warnings and errors stay. With TF_CPP_MIN_LOG_LEVEL set in the environment nothing is taken out.
+    other warnings and errors stay. With TF_CPP_MIN_LOG_LEVEL set in the environment nothing is taken
+    out.
     """
     ours = "TF_CYCLEGAN_SET_LOG_LEVEL" in os.environ  # by the process that started this one
     if ("TF_CPP_MIN_LOG_LEVEL" in os.environ and not ours) or "tensorflow" in sys.modules:
@@ -86,5 +94,5 @@ def import_tensorflow() -> None:
             os.close(stderr)
             written.seek(0)
             for line in written.read().decode(errors="replace").splitlines():
-                if not re.match(r"I\d{4} |WARNING: All log messages before absl", line):
+                if not NOTES.match(line):
                     print(line, file=sys.stderr)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import write_images
 
-from tf_cyclegan import ablate, convert, evaluate, export, study, train, translate
+from tf_cyclegan import ablate, commands, convert, evaluate, export, study, train, translate
 from tf_cyclegan.methods.cyclegan.settings import Config
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
@@ -233,3 +233,22 @@ def start(script, state):
         assert process.poll() is None
         time.sleep(0.02)
     return process
+
+
+@pytest.mark.parametrize(
+    ("line", "is_note"),
+    [
+        (
+            "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+            1,
+        ),
+        ("I0000 00:00:1732 port.cc:153] oneDNN custom operations are on.", 1),
+        ("E0000 00:00:1732 cuda_dnn.cc:8579] Unable to register cuDNN factory: Attempting to", 1),
+        ("E0000 00:00:1732 cuda_blas.cc:1407] Unable to register cuBLAS factory: Attempting to", 1),
+        ("W0000 00:00:1732 computation_placer.cc:177] computation placer already registered.", 1),
+        ("W0000 00:00:1732 gpu_device.cc:2344] Cannot dlopen some GPU libraries.", 0),
+        ("E0000 00:00:1732 cuda_diagnostics.cc:152] no CUDA-capable device is detected", 0),
+    ],
+)
+def test_of_what_tensorflow_says_at_its_start_the_notes_are_left_out(line, is_note):
+    assert bool(commands.NOTES.match(line)) == bool(is_note)

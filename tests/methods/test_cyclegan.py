@@ -55,6 +55,37 @@ def test_a_step_changes_all_four_networks_and_counts():
     assert set(terms) == {*TERMS, "discriminator_x", "discriminator_y"}
 
 
+class WithoutACycle(CycleGAN):
+    """The objective changed as the notebook says: generators that are judged, and no more."""
+
+    def losses_and_gradients(self, real_x, real_y):
+        with tf.GradientTape() as tape:
+            fake_y, fake_x = self.generator_g(real_x), self.generator_f(real_y)
+            judged = self.discriminator_y(fake_y), self.discriminator_x(fake_x)
+            terms = {
+                name: tf.reduce_mean((logits - 1) ** 2)
+                for name, logits in zip(("generator_g", "generator_f"), judged, strict=True)
+            }
+            loss = terms["generator_g"] + terms["generator_f"]
+        return terms, self.generators.gradients(tape, loss)
+
+
+def test_a_subclass_with_an_objective_of_its_own_trains_the_networks_it_is_given():
+    reference = CycleGAN(dataclasses.replace(TINY, lambda_cycle=0.0, lambda_identity=0.0), 1)
+    given = CycleGAN(TINY, None)
+    names = ("generator_g", "generator_f", "discriminator_x", "discriminator_y")
+    networks = {name: getattr(given, name) for name in names}
+    own = WithoutACycle(dataclasses.replace(TINY, seed=5), 1, networks=networks)
+    before = weights(own)
+    for name in names:
+        assert getattr(own, name) is networks[name]
+    reference.train_step(*random_batch(0)), own.train_step(*random_batch(0))
+    assert changed(before, weights(own)) == {"generator_g", "generator_f"}
+    for name in ("generator_g", "generator_f"):
+        for one, other in zip(weights(own)[name], weights(reference)[name], strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def test_without_an_adversarial_loss_the_generators_learn_alone():
     model = CycleGAN(dataclasses.replace(TINY, lambda_adversarial=0.0), 1)
     before = weights(model)

@@ -72,14 +72,22 @@ class AdversarialMethod:
         total_steps: Length of the run; the learning rate reaches zero at its end if it decays. None:
             to translate alone, without optimizers.
         replicas: Those that do a step together, each on its share of the batch.
+        networks: Keras models by their names, to take in place of those that `config` describes.
 
     Attributes:
         step: int64 variable, the number of training steps done.
         checkpoint_items: All that a step reads.
     """
 
-    def __init__(self, config: RunSettings, total_steps: int | None, replicas: Replicas | None):
+    def __init__(
+        self,
+        config: RunSettings,
+        total_steps: int | None,
+        replicas: Replicas | None,
+        networks: Mapping[str, keras.Model] | None = None,
+    ):
         self.config = config
+        self._given = dict(networks or {})
         self.replicas = replicas or Replicas()
         self._total_steps = total_steps
         self._groups: list[NetworkGroup] = []
@@ -102,7 +110,10 @@ class AdversarialMethod:
         # To translate alone, what was trained in half precision computes in single.
         is_trained = self._total_steps is not None
         with computing_in(self.config.precision if is_trained else "float32") as complete:
-            networks = {name: complete(build()) for name, build in builders.items()}
+            networks = {
+                name: self._given[name] if name in self._given else complete(build())
+                for name, build in builders.items()
+            }
         optimizers = {}
         for network_name, network in networks.items():
             self.checkpoint_items[network_name] = network

@@ -3,6 +3,9 @@
 Zhu, Park, Isola, Efros 2017, https://arxiv.org/abs/1703.10593. Images are `[N, H, W, 3]` in [-1, 1].
 """
 
+from collections.abc import Mapping
+
+import keras
 import tensorflow as tf
 
 from ... import losses
@@ -20,6 +23,7 @@ class CycleGAN(AdversarialMethod):
         total_steps: Length of the run; the learning rate reaches zero at its end if it decays. None:
             to translate alone, without optimizers.
         replicas: Those that do a step together, each on its share of the batch.
+        networks: Keras models by their names, to take in place of those that `config` describes.
 
     Attributes:
         generator_g, generator_f, discriminator_x, discriminator_y: Keras models.
@@ -28,9 +32,13 @@ class CycleGAN(AdversarialMethod):
     """
 
     def __init__(
-        self, config: Config, total_steps: int | None = None, replicas: Replicas | None = None
+        self,
+        config: Config,
+        total_steps: int | None = None,
+        replicas: Replicas | None = None,
+        networks: Mapping[str, keras.Model] | None = None,
     ):
-        super().__init__(config, total_steps, replicas)
+        super().__init__(config, total_steps, replicas, networks)
         seeds = seed_stream(config.seed)
         self.generators = self.group(
             "generator",

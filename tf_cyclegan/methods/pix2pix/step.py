@@ -4,6 +4,8 @@ Isola, Zhu, Zhou, Efros 2017, https://arxiv.org/abs/1611.07004. Images are `[N, 
 `real_x[i]` and `real_y[i]` are a pair.
 """
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 
@@ -27,6 +29,7 @@ class Pix2Pix(AdversarialMethod):
         total_steps: Length of the run; the learning rate reaches zero at its end if it decays. None:
             to translate alone, without optimizers.
         replicas: Those that do a step together, each on its share of the batch.
+        networks: Keras models by their names, to take in place of those that `config` describes.
 
     Attributes:
         generator_g, discriminator: Keras models.
@@ -35,9 +38,13 @@ class Pix2Pix(AdversarialMethod):
     """
 
     def __init__(
-        self, config: Config, total_steps: int | None = None, replicas: Replicas | None = None
+        self,
+        config: Config,
+        total_steps: int | None = None,
+        replicas: Replicas | None = None,
+        networks: Mapping[str, keras.Model] | None = None,
     ):
-        super().__init__(config, total_steps, replicas)
+        super().__init__(config, total_steps, replicas, networks)
         seeds = seed_stream(config.seed)
         norm = "keras batch of 1" if config.layers == "tutorial" else "instance"
         self.generators = self.group(
