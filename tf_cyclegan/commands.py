@@ -1,5 +1,6 @@
 """What all commands share: how they parse, fail and end."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -8,9 +9,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from .errors import UserError
+from .files import from_home
 from .progress import log
 
 Options = TypeVar("Options")
@@ -24,10 +27,24 @@ NOTES = re.compile(
 
 
 def parse(options: type[Options], arguments: list[str] | None, name: str) -> Options:
-    """Parse the command line into a dataclass; an error or --help ends the program."""
+    """Parse the command line into a dataclass; an error or --help ends the program.
+
+    A ~ at the beginning of a path is the user's home: shells see to that in `--output ~/x`, but not in
+    `--output=~/x`.
+    """
     import tyro
 
-    return tyro.cli(options, args=arguments, prog=f"tf-cyclegan {name}")
+    parsed: Any = tyro.cli(options, args=arguments, prog=f"tf-cyclegan {name}")
+    given = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
+    return dataclasses.replace(parsed, **{name: _from_home(given[name]) for name in given})
+
+
+def _from_home(value):
+    if isinstance(value, Path):
+        return from_home(value)
+    if isinstance(value, tuple | list):
+        return type(value)(map(_from_home, value))
+    return value
 
 
 def run_command(main: Callable[[], None]) -> None:

@@ -64,6 +64,18 @@ def check_writable(path: Path, folder: bool = False) -> None:
         )
 
 
+def from_home(path: str | os.PathLike) -> Path:
+    """The path that a user names, as text or as a path, where ~ is their home.
+
+    Raises:
+        UserError: It is the home of a user who has none.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path}: {error}; write the path in full") from error
+
+
 def place_of(path: Path) -> Path:
     """The absolute path that a path stands for: a link leads to what is written, and stays."""
     return Path(os.path.realpath(path))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from .errors import UserError
+from .files import from_home
 
 # Those of a 64-megapixel sensor; a WebP, the worst, takes 1 GiB of memory while it is decoded.
 MAX_PIXELS = 65_000_000
@@ -239,7 +240,10 @@ class RunSettings:
         """Where the run keeps its files."""
         if self.run_dir:
             return Path(self.run_dir)
-        name = Path(self.dataset).stem if Path(self.dataset).exists() else self.dataset
+        path = Path(self.dataset)
+        name = path.stem if path.is_file() else self.dataset
+        if path.is_dir():
+            name = path.absolute().name  # whole: cats.v1 is another folder than cats.v2
         return Path("runs") / name.replace("/", "_").replace(":", "_")
 
     def to_json(self) -> str:
@@ -290,6 +294,9 @@ def _check_value(settings: RunSettings, field: dataclasses.Field, hint: Any) -> 
         return
     if isinstance(value, os.PathLike) and str in alternatives:
         value = os.fspath(value)
+        object.__setattr__(settings, field.name, value)
+    if field.metadata["is_place"] and isinstance(value, str) and value.startswith("~"):
+        value = str(from_home(value))
         object.__setattr__(settings, field.name, value)
     choices = [c for hint in alternatives for c in typing.get_args(hint)]
     if choices:

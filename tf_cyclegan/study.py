@@ -9,6 +9,7 @@ import tyro
 
 from .commands import parse, run_command
 from .errors import UserError
+from .files import from_home
 from .settings import MAX_PIXELS, parse_size
 
 
@@ -52,8 +53,8 @@ def _models(options: Options) -> dict[str, Path]:
     models: dict[str, Path] = {}
     for fake in options.fake:
         name, equals, folder = fake.partition("=")
-        if not equals or Path(fake).is_dir():
-            name, folder = Path(fake).resolve().name, fake
+        if not equals or from_home(fake).is_dir():
+            name, folder = from_home(fake).resolve().name, fake
         if not name or not folder:
             raise UserError(f"--fake {fake}: it takes FOLDER or NAME=FOLDER")
         if name in models:
@@ -61,7 +62,7 @@ def _models(options: Options) -> dict[str, Path]:
                 f"--fake: two folders are called {name}; name them: --fake one={models[name]} "
                 f"other={folder}"
             )
-        models[name] = Path(folder)
+        models[name] = from_home(folder)
     return models
 
 

@@ -1,19 +1,21 @@
 """Translate pictures: `python -m tf_cyclegan.translate --model runs/emoji --input photos ...`."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Literal
 
 from .commands import import_tensorflow, parse, run_command
-from .data.decode import IMAGE_SUFFIXES, UnreadableImage, decode_image
+from .data.decode import IMAGE_SUFFIXES
 from .data.sources import image_files
 from .errors import UserError
-from .files import check_writable, writing
-from .pictures import side_by_side
-from .progress import log, progress
+from .files import check_writable
+from .progress import log
 from .settings import MAX_PIXELS
+from .translation import translate_files
 from .translation.load import Direction, load_translator
+from .translation.picture_file import QUALITY
+from .translation.targets import Job, plan, suffix_of
 from .translation.video import check_input, check_output, import_av, translate_video
 
 
@@ -28,23 +30,32 @@ class Options:
     model: Path
     """a SavedModel, the folder of a run, or one that convert wrote"""
     output: Path
-    """folder for the translated pictures; with --video, the film to write"""
+    """folder for the translated pictures; the file to write for one; with --video, the film"""
     input: Path | None = None
     """a picture, or a folder of them"""
     video: Path | None = None
     """a film, instead of --input"""
     direction: Direction | None = None
     """which of a run's translators to use (default: x_to_y)"""
+    suffix: str | None = None
+    """kind of the written pictures, .png or .jpg or .tif ... (default: that of each, GIFs as .png)"""
+    quality: int | None = None
+    """from 1 to 100, of JPEG, WebP and AVIF (default: 95)"""
+    alpha: Literal["keep", "white"] = "keep"
+    """transparency: keep it where the written file can hold it, or lay the pictures on white"""
     side_by_side: bool = False
     """put the original to the left of each translated picture or frame"""
     skip_unreadable: bool = False
-    """leave out pictures that cannot be read, instead of stopping"""
+    """end without an error where pictures cannot be read; they are named all the same"""
     max_pixels: int | None = None
     """pictures of more pixels are not decoded (default: 65,000,000)"""
     overwrite: bool = False
     """replace pictures that are in the output folder already, or the film"""
     batch_size: int | None = None
-    """frames of a film translated at once (default: as many as make a megapixel, at most 16)"""
+    """pictures of one size, or frames, translated at once (default: as many as suit their size)"""
+
+
+FOR_PICTURES = ("suffix", "quality", "alpha", "skip_unreadable", "max_pixels")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -52,44 +63,57 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(Options, arguments, "translate")
     if (options.input is None) == (options.video is None):
         raise UserError("give either --input, a picture or a folder of them, or --video, a film")
+    for name, highest in (("batch_size", None), ("max_pixels", None), ("quality", 100)):
+        value = getattr(options, name)
+        if value is not None and not 1 <= value <= (highest or value):
+            limits = "at least 1" if highest is None else f"from 1 to {highest}"
+            raise UserError(f"--{name.replace('_', '-')} is {value}; it must be {limits}")
     if options.video is not None:
         _translate_film(options)
-        return
-    if options.batch_size is not None:
-        raise UserError("--batch-size is for --video; pictures are translated one by one")
-    max_pixels = MAX_PIXELS if options.max_pixels is None else options.max_pixels
-    if max_pixels < 1:
-        raise UserError(f"--max-pixels is {max_pixels}; it must be at least 1")
+    else:
+        _translate_pictures(options)
+
+
+def _translate_pictures(options: Options) -> None:
     jobs = _jobs(options)
     import_tensorflow()
-    translate = load_translator(options.model, options.direction)
-    skipped = []
-    for source, target in progress(jobs, len(jobs), "translating"):
-        try:
-            original = np.asarray(decode_image(source.read_bytes(), max_pixels))
-        except (UnreadableImage, OSError) as error:
-            if not options.skip_unreadable:
-                raise UserError(
-                    f"{source} cannot be read ({error}); remove it, or pass --skip-unreadable"
-                ) from error
-            skipped.append(source)
-            continue
-        translated = translate(original[None])[0]
-        pictures = [original, translated] if options.side_by_side else [translated]
-        with writing(target) as beside, beside.open("wb") as file:
-            side_by_side(*pictures).save(file, _format(target), quality=95)
-    if skipped:
-        log(f"left out {len(skipped)} unreadable pictures: {', '.join(map(str, skipped))}")
-    log(f"wrote {len(jobs) - len(skipped)} pictures to {options.output}")
+    failures = translate_files.translate_files(
+        load_translator(options.model, options.direction),
+        jobs,
+        translate_files.Options(
+            max_pixels=MAX_PIXELS if options.max_pixels is None else options.max_pixels,
+            keep_alpha=options.alpha == "keep",
+            quality=options.quality,
+            side_by_side=options.side_by_side,
+            batch_size=options.batch_size,
+        ),
+    )
+    for failure in failures:
+        log(f"{failure.job.source} cannot be translated: {failure.reason}")
+    log(f"wrote {len(jobs) - len(failures)} pictures to {options.output}")
+    failed = {failure.job for failure in failures}
+    _say_what_is_lossy([job for job in jobs if job not in failed], options.quality)
+    if failures and not options.skip_unreadable:
+        raise UserError(
+            f"{len(failures)} of {len(jobs)} pictures could not be translated and are named above; "
+            "mend or remove them, or pass --skip-unreadable"
+        )
+
+
+def _say_what_is_lossy(jobs: list[Job], quality: int | None) -> None:
+    counts = Counter(job.kind.format for job in jobs if job.kind.has_quality)
+    if counts:
+        kinds = ", ".join(f"{count} as {name}" for name, count in counts.items())
+        log(
+            f"{kinds} of quality {quality or QUALITY}, which loses detail: to measure the "
+            "translations, write them with --suffix .png"
+        )
 
 
 def _translate_film(options: Options) -> None:
-    for option in ("skip_unreadable", "max_pixels"):
-        if getattr(options, option):
-            name = option.replace("_", "-")
-            raise UserError(f"--{name} is for --input; leave it out with --video")
-    if options.batch_size is not None and options.batch_size < 1:
-        raise UserError(f"--batch-size is {options.batch_size}; it must be at least 1")
+    for name in FOR_PICTURES:
+        if getattr(options, name) != getattr(Options, name):
+            raise UserError(f"--{name.replace('_', '-')} is for --input; leave it out with --video")
     import_av()
     check_output(options.output)
     check_writable(options.output)
@@ -112,35 +136,23 @@ def _translate_film(options: Options) -> None:
     log(f"wrote {count} frames to {options.output}")
 
 
-def _jobs(options: Options) -> list[tuple[Path, Path]]:
-    """Pairs of a picture to read and a picture to write."""
+def _jobs(options: Options) -> list[Job]:
+    suffix = None if options.suffix is None else suffix_of(options.suffix)
     if options.input.is_dir():
-        sources = image_files(options.input)
-        root = options.input
+        sources, root = image_files(options.input), options.input
     else:
-        sources, root = [options.input], options.input.parent
+        sources, root = [options.input], None
         if not options.input.is_file():
             raise UserError(f"there is no picture and no folder {options.input}")
     if not sources:
         raise UserError(f"{options.input} holds no picture ({' '.join(sorted(IMAGE_SUFFIXES))})")
-    jobs = [(source, options.output / source.relative_to(root)) for source in sources]
-    # A GIF would keep 256 colours of the translation.
-    jobs = [
-        (source, target.with_suffix(".png") if target.suffix.lower() == ".gif" else target)
-        for source, target in jobs
-    ]
-    for source, target in jobs:
-        if target.exists() and target.samefile(source):
-            raise UserError(f"--output {options.output} would replace the input; choose another")
-        if target.exists() and not options.overwrite:
-            raise UserError(f"{target} exists; choose another --output, or pass --overwrite")
-        check_writable(target)
+    jobs = plan(sources, root, options.output, suffix, options.overwrite)
+    if options.quality is not None and not any(job.kind.has_quality for job in jobs):
+        raise UserError(
+            f"--quality {options.quality} is for JPEG, WebP and AVIF, and none of the pictures is "
+            "written so; leave it out, or choose a --suffix"
+        )
     return jobs
-
-
-def _format(path: Path) -> str:
-    suffix = path.suffix.lower().lstrip(".")
-    return {"jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,32 @@ def test_load_size_is_286_of_256_by_default():
 @pytest.mark.parametrize(("side", "levels"), [(256, 8), (128, 7), (64, 6), (512, 8)])
 def test_the_u_net_halves_down_to_one_pixel(side, levels):
     assert Config(image_size=side).levels == levels
+
+
+def test_a_run_is_called_what_its_data_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("cats.v1", "cats.v2", "some/photos"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "dogs.v1.zip").write_bytes(b"")
+    for dataset, name in {
+        "cats.v1": "cats.v1",
+        "cats.v2": "cats.v2",
+        "some/photos": "photos",
+        "dogs.v1.zip": "dogs.v1",
+        "cycle_gan/horse2zebra:2.0.0": "cycle_gan_horse2zebra_2.0.0",
+    }.items():
+        assert Config(dataset=dataset).run_folder == Path("runs") / name
+        assert Config(dataset=Path(dataset)).run_folder == Path("runs") / name
+    assert Config(dataset="cats.v1", run_dir=Path("there")).run_folder == Path("there")
+
+
+def test_paths_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    config = Config(dataset="~/c", run_dir=Path("~/r"), data_dir="~")
+    assert config.dataset == str(tmp_path / "c")
+    assert config.run_folder == tmp_path / "r"
+    assert config.data_dir == str(tmp_path)
 
 
 @pytest.mark.parametrize(

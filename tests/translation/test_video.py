@@ -213,7 +213,8 @@ def write_bad(folder):
         ("--video whole.mp4 --output out.mp4 --max-pixels 99", "--max-pixels is for --input"),
         ("--video whole.mp4 --input picture.png --output out.mp4", "give either --input"),
         ("--output out.mp4", "give either --input"),
-        ("--input picture.png --output out --batch-size 2", "--batch-size is for --video"),
+        ("--video whole.mp4 --output out.mp4 --alpha white", "--alpha is for --input"),
+        ("--video whole.mp4 --output out.mp4 --suffix png", "--suffix is for --input"),
     ],
 )
 def test_mistakes(options, words, inverter, tmp_path, command, monkeypatch):

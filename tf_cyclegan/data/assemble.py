@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from ..errors import UserError
-from ..files import check_writable, writing
+from ..files import check_writable, from_home, writing
 from ..progress import progress
 from .decode import UnreadableImage
 from .sources import open_images
@@ -35,7 +35,7 @@ def assemble_dataset(
     Raises:
         UserError: A pile is not there, cannot be read or has too few images, or the folder exists.
     """
-    folder = Path(folder)
+    folder = from_home(folder)
     if not 0 <= test_share < 1:
         raise UserError(f"test_share is {test_share}; it is a share, from 0 to below 1")
     if folder.exists():

@@ -7,6 +7,7 @@ there is no list, leaves as `UnreadableImage`.
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from PIL import (
@@ -110,6 +111,65 @@ def _decode_what_is_whole(encoded: bytes, max_pixels: int) -> Image.Image:
         raise
 
 
+def decode_alpha(encoded: bytes) -> np.ndarray | None:
+    """The transparency of a picture that `decode_image` has decoded: uint8 `[H, W]`, upright.
+
+    Returns:
+        255 where the picture covers all; None for one that does so everywhere.
+    """
+    try:
+        with _pillow():
+            image = _open(encoded)
+            if not image.has_transparency_data:
+                return None
+            alpha = np.asarray(_upright(image).convert("RGBA").getchannel("A"))
+    except UnreadableImage:
+        return None  # what is damaged beside the picture, may be this
+    return None if alpha.min() == 255 else alpha
+
+
+def picture_size(path: Path) -> tuple[int, int] | None:
+    """Height and width of a picture as its file says, before it is turned upright, which costs little.
+
+    Returns:
+        None for what does not say it.
+    """
+    try:
+        with path.open("rb") as file, _pillow():
+            name = format_of(file.read(16))
+            if name is None:
+                return None
+            open_, _ = Image.OPEN[name]
+            file.seek(0)
+            width, height = open_(file, "").size
+    except (UnreadableImage, OSError):
+        return None
+    return height, width
+
+
+def decode_profile(encoded: bytes) -> bytes | None:
+    """The ICC profile of a picture whose colours are RGB; None where there is no such profile."""
+    try:
+        with _pillow():
+            profile = _open(encoded).info.get("icc_profile")
+    except UnreadableImage:
+        return None
+    return profile if profile and profile[16:20] == b"RGB " else None
+
+
+def rgb_of(image: Image.Image) -> Image.Image:
+    """What `decode_image` makes of a file, of a picture that Pillow has opened.
+
+    Raises:
+        UnreadableImage: Its file is damaged.
+    """
+    with _pillow():
+        image.load()
+    image = _upright(image)
+    with _pillow():
+        return _to_rgb(image)
+
+
 def decode_resized(
     encoded: bytes, shape: tuple[int, int], method: str, max_pixels: int = MAX_PIXELS
 ) -> np.ndarray:
@@ -163,14 +223,27 @@ def _pillow() -> Iterator[None]:
 
 def _open(encoded: bytes) -> Image.Image:
     """What Image.open does but for its limit on pixels, which is the whole program's to set."""
+    name = format_of(encoded[:16])
+    if name is None:
+        raise UnreadableImage(f"not an image: {', '.join(FORMATS)} are read")
+    open_, _ = Image.OPEN[name]
+    return open_(io.BytesIO(encoded), "")
+
+
+def format_of(head: bytes) -> str | None:
+    """Which of `FORMATS` a file is, by its first 16 bytes; None for none.
+
+    Raises:
+        UnreadableImage: It is one that this build of Pillow cannot read.
+    """
     for name in FORMATS:
-        open_, accept = Image.OPEN[name]
-        accepted = accept(encoded[:16])
-        if isinstance(accepted, str):  # this build of Pillow cannot read it
+        _, accept = Image.OPEN[name]
+        accepted = accept(head)
+        if isinstance(accepted, str):
             raise UnreadableImage(accepted)
         if accepted:
-            return open_(io.BytesIO(encoded), "")
-    raise UnreadableImage(f"not an image: {', '.join(FORMATS)} are read")
+            return name
+    return None
 
 
 def _leave_out_all_exif_but_the_orientation(image: Image.Image) -> None:

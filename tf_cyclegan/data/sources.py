@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from ..errors import UserError
+from ..files import from_home
 from ..settings import MAX_PIXELS
 from .decode import HALVES, IMAGE_SUFFIXES, UnreadableImage, decode_image
 from .embedded import EMBEDDED
@@ -72,7 +73,7 @@ def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
     Raises:
         UserError: There is no such data set, or it lacks a training domain.
     """
-    path = Path(dataset).expanduser()
+    path = from_home(dataset)
     if dataset in EMBEDDED:
         domains = _open_zip(EMBEDDED[dataset].archive)
     elif path.is_dir():
@@ -145,7 +146,7 @@ def open_images(path: str | Path) -> Domain:
     Raises:
         UserError: There is no such folder or .zip, or it cannot be used.
     """
-    path = Path(path).expanduser()
+    path = from_home(path)
     if path.is_dir():
         return open_image_folder(path)
     if not path.is_file():

@@ -12,6 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from ..files import from_home
 from .pickle import MAX_DIMENSIONS, CheckpointError, Storage, Tensor, read_pickle
 
 # A network of a thousand layers stays far below these; they keep small files from growing in memory.
@@ -55,7 +56,7 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     Raises:
         CheckpointError: The file cannot be read or holds anything but tensors and plain values.
     """
-    path = Path(path)
+    path = from_home(path)
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}")
     try:

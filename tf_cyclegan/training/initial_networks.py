@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from ..errors import UserError
+from ..files import from_home
 from ..methods.method import Trainable
 from ..models import InstanceNormalization
 from ..models.keras_file import read_network
@@ -21,7 +22,7 @@ def load_initial_networks(method: Trainable, config: RunSettings) -> None:
     """
     for name, path in dataclasses.asdict(config).items():
         if name.startswith("init_") and path is not None:
-            given, own = _load(Path(path)), method.checkpoint_items[name.removeprefix("init_")]
+            given, own = _load(from_home(path)), method.checkpoint_items[name.removeprefix("init_")]
             if _structure(given) != _structure(own):
                 raise UserError(
                     f"{option(name)} {path} is {_in_words(given)}, and the run's generator is "

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ..errors import UserError
-from ..files import LEFTOVER, LOCK, append, clean, flush, holding, write_file
+from ..files import LEFTOVER, LOCK, append, clean, flush, from_home, holding, write_file
 from ..methods import method_of, read_settings
 from ..settings import RunSettings
 from .checkpoints import Checkpoint, find_checkpoints, newest_readable, save_checkpoint
@@ -80,7 +80,7 @@ class Run:
     """
 
     def __init__(self, folder: Path | str):
-        self.folder = Path(folder)
+        self.folder = from_home(folder)
         self._settings_path = self.folder / "config.json"
         self.data_path = self.folder / "data.json"
         self._checkpoints_folder = self.folder / "checkpoints"

@@ -1,0 +1,309 @@
+"""Pictures through `translate`, read back with Pillow alone."""
+
+import os
+import threading
+
+import keras
+import numpy as np
+import pytest
+from conftest import write_images
+from PIL import Image, ImageCms
+
+import tf_cyclegan as cg
+from tf_cyclegan import translate
+from tf_cyclegan.data.decode import decode_image
+from tf_cyclegan.translation import translate_files as files
+from tf_cyclegan.translation.targets import KINDS, Job
+from tf_cyclegan.translation.translator import save_translator
+
+
+@pytest.fixture(scope="module")
+def inverter(tmp_path_factory):
+    """A SavedModel that turns every colour into its opposite."""
+    inputs = keras.Input([None, None, 3])
+    path = tmp_path_factory.mktemp("model") / "inverter"
+    save_translator(keras.Model(inputs, keras.layers.Rescaling(-1.0)(inputs)), 1, path)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, command, monkeypatch):
+    """Run the command in a folder of its own, with options as one types them.
+
+    Its model turns every colour into its opposite.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(translate, "load_translator", lambda *_: lambda images: 255 - images)
+
+    def run(options):
+        return command(translate.main, "--model", "inverter", *options.split())
+
+    return run
+
+
+def smooth(width=24, height=16):
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 10, y * 15, 200 - x - y], axis=-1).astype(np.uint8)
+
+
+def names(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_every_kind_is_written_and_read_again(suffix, run, tmp_path):
+    Image.fromarray(smooth()).save(tmp_path / "in.png")
+    code, errors = run(f"--input in.png --output out{suffix} --quality 100")
+    if not KINDS[suffix].has_quality:
+        assert code == 2 and "--quality 100 is for JPEG, WebP and AVIF" in errors
+        code, errors = run(f"--input in.png --output out{suffix}")
+    assert code == 0, errors
+    with Image.open(tmp_path / f"out{suffix}") as written:
+        assert written.format == KINDS[suffix].format
+        difference = np.abs(np.asarray(written).astype(int) - (255 - smooth()))
+    assert difference.mean() < (2 if KINDS[suffix].has_quality else 1e-9)
+    assert ("which loses detail" in errors) == KINDS[suffix].has_quality
+
+
+def test_quality_is_that_of_the_file(run, tmp_path):
+    Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / "in.jpg")
+    for quality in (30, 90):
+        assert run(f"--input in.jpg --output {quality}.jpg --quality {quality}")[0] == 0
+        Image.open(tmp_path / "in.jpg").save(tmp_path / "pillow.jpg", quality=quality)
+        tables = [Image.open(tmp_path / f"{name}.jpg").quantization for name in (quality, "pillow")]
+        assert tables[0] == tables[1]
+
+
+def test_two_pictures_of_one_name_become_two_files(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    colours = {"a.gif": "red", "a.png": "blue", "b.gif": "lime", "cats.v1": "white"}
+    for name, colour in colours.items():
+        format = "JPEG" if name == "cats.v1" else None
+        Image.new("RGB", (8, 8), colour).save(tmp_path / "in" / name, format)
+    code, errors = run("--input in --output out")
+    assert code == 0 and "wrote 3 pictures" in errors
+    assert names(tmp_path / "out") == {"a.gif.png", "a.png", "b.png"}
+    for name, colour in {"a.gif.png": (0, 255, 255), "a.png": (255, 255, 0)}.items():
+        assert Image.open(tmp_path / "out" / name).getpixel((0, 0)) == colour
+    assert run("--input in --output jpegs --suffix jpg")[0] == 0
+    assert names(tmp_path / "jpegs") == {"a.gif.jpg", "a.png.jpg", "b.jpg"}
+    assert run("--input in/cats.v1 --output one")[0] == 0
+    assert names(tmp_path / "one") == {"cats.v1.jpg"}
+
+    (tmp_path / "in" / "a.gif.png").write_bytes((tmp_path / "in" / "a.png").read_bytes())
+    code, errors = run("--input in --output more")
+    assert code == 2 and "would both become more/a.gif.png; rename one" in errors
+    assert not (tmp_path / "more").exists()
+
+
+def test_no_input_is_overwritten(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "a.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "in" / name)
+    os.link(tmp_path / "in" / "a.png", tmp_path / "linked.png")
+    before = {path: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    for options in (
+        "--input in --output in --overwrite",
+        "--input in/a.png --output in/a.png --overwrite",
+        "--input in/a.png --output linked.png --overwrite",
+    ):
+        code, errors = run(options)
+        assert code == 2 and "would replace the picture in/a." in errors, errors
+    assert before == {path: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    assert run("--input in/a.jpg --output in/b.png")[0] == 0  # a new one beside it
+
+
+@pytest.mark.parametrize("name", ["portrait.jfif", "no_suffix"])
+def test_a_name_that_is_no_format(name, run, tmp_path):
+    Image.new("RGB", (32, 32), "red").save(tmp_path / name, "JPEG")
+    assert run(f"--input {name} --output out")[0] == 0
+    (written,) = (tmp_path / "out").iterdir()
+    assert written.name == {"no_suffix": "no_suffix.jpg"}.get(name, name)
+    assert Image.open(written).format == "JPEG"
+
+
+def transparent(mode):
+    if mode == "P":
+        image = Image.fromarray(np.eye(8, dtype=np.uint8), "P")
+        image.putpalette([200, 0, 0, 0, 0, 200])
+        image.info["transparency"] = 0
+        return image
+    alpha = np.linspace(0, 255, 64).reshape(8, 8).astype(np.uint8)
+    return Image.merge("RGBA", [*Image.new("RGB", (8, 8), "red").split(), Image.fromarray(alpha)])
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_transparency_is_kept_or_lies_on_white(mode, run, tmp_path):
+    original = transparent(mode)
+    original.save(tmp_path / "in.png")
+    alpha = np.asarray(original.convert("RGBA").getchannel("A"))
+    on_white = np.asarray(decode_image((tmp_path / "in.png").read_bytes()))
+    for options in ("--output kept.png", "--output kept.tif", "--output pair.png --side-by-side"):
+        assert run(f"--input in.png {options}")[0] == 0
+        written = np.asarray(Image.open(tmp_path / options.split()[1]))
+        expected = np.dstack([255 - on_white, alpha])
+        if "side" in options:
+            expected = np.concatenate([np.dstack([on_white, alpha]), expected], axis=1)
+        np.testing.assert_array_equal(written, expected)
+    for options in ("--output white.png --alpha white", "--output white.bmp"):
+        assert run(f"--input in.png {options}")[0] == 0
+        np.testing.assert_array_equal(Image.open(tmp_path / options.split()[1]), 255 - on_white)
+
+
+def test_the_file_says_what_is_in_it(run, tmp_path):
+    """A turned picture with a colour profile: upright, no orientation that turns it again."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = Image.fromarray(smooth())
+    exif = image.getexif()
+    exif[0x0112], exif[0x010F] = 6, "a camera"
+    image.save(tmp_path / "in.png", exif=exif, icc_profile=profile)
+    for name in ("out.png", "out.jpg", "out.tif", "out.webp"):
+        assert run(f"--input in.png --output {name}")[0] == 0
+        written = Image.open(tmp_path / name)
+        assert written.size == (16, 24) and 0x0112 not in written.getexif()
+        assert written.info["icc_profile"] == profile
+        turned = np.rot90(255 - smooth(), 3)
+        assert np.abs(np.asarray(written).astype(int) - turned).mean() < 4
+
+
+def test_what_cannot_be_translated_is_named_and_all_else_done(run, tmp_path):
+    write_images(tmp_path / "in", 5, size=(9, 7))
+    write_images(tmp_path / "in" / "larger", 3, size=(11, 7))
+    (tmp_path / "in" / "larger" / "text.jpg").write_text("no picture")
+    whole = (tmp_path / "in" / "003.png").read_bytes()
+    (tmp_path / "in" / "003.png").write_bytes(whole[: len(whole) // 2])
+    code, errors = run("--input in --output out --batch-size 2")
+    assert code == 2 and "wrote 7 pictures to out" in errors
+    assert "in/larger/text.jpg cannot be translated: not an image" in errors
+    assert "in/003.png cannot be translated: " in errors
+    assert "2 of 9 pictures could not be translated" in errors
+    assert names(tmp_path / "out") == names(tmp_path / "in") - {"003.png", "larger/text.jpg"}
+    for name in names(tmp_path / "out"):
+        original = np.asarray(Image.open(tmp_path / "in" / name))
+        np.testing.assert_array_equal(Image.open(tmp_path / "out" / name), 255 - original)
+    assert list(tmp_path.rglob(".*")) == []
+
+
+def test_a_picture_that_the_kind_of_file_cannot_hold(run, tmp_path):
+    Image.new("RGB", (16384, 1)).save(tmp_path / "in.png")
+    code, errors = run("--input in.png --output out.webp")
+    assert code == 2 and "16384 pixels a side are too many for .webp" in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--output out --suffix .psd", "--suffix .psd: pictures are written as .png .jpg"),
+        ("--output out --quality 0", "--quality is 0; it must be from 1 to 100"),
+        ("--output out --quality 101", "--quality is 101; it must be from 1 to 100"),
+        ("--output out --quality 50", "--quality 50 is for JPEG, WebP and AVIF"),
+        ("--output out --batch-size 0", "--batch-size is 0; it must be at least 1"),
+        ("--output out --max-pixels 0", "--max-pixels is 0; it must be at least 1"),
+        ("--output out.jpg --suffix png", "--suffix .png does not go with --output out.jpg"),
+    ],
+)
+def test_mistakes(options, words, run, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "in.png")
+    code, errors = run(f"--input in.png {options}")
+    assert code == 2 and words in errors, errors
+    assert names(tmp_path) == {"in.png"}
+
+
+def test_pictures_of_one_size_go_together(tmp_path):
+    """Also where some of them lie on their side, as only the whole file says."""
+    write_images(tmp_path, 5, size=(12, 8))
+    turned = Image.fromarray(smooth(12, 8))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.png", exif=exif)
+    Image.new("RGB", (8, 12)).save(tmp_path / "upright.png")
+    shapes = []
+
+    def translate_(images):
+        shapes.append(images.shape[:3])
+        return images
+
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in sorted(tmp_path.iterdir())]
+    options = files.Options(10**6, batch_size=4)
+    assert files.translate_files(translate_, jobs, options) == []
+    assert shapes == [(4, 8, 12), (1, 8, 12), (1, 12, 8), (1, 12, 8)]
+    for job in jobs[:5]:
+        np.testing.assert_array_equal(Image.open(job.source), Image.open(job.target))
+
+
+def test_reading_and_writing_go_on_while_it_computes(tmp_path, monkeypatch):
+    """The first batch is translated only when the second has been read; the second, when the first
+    has been written."""
+    write_images(tmp_path, 2, size=(12, 8))
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in sorted(tmp_path.iterdir())]
+    have_read, have_written = threading.Event(), threading.Event()
+    read, encode = files.read_picture, files.encode_picture
+    calls = []
+
+    def reading(encoded, *arguments):
+        if encoded == jobs[1].source.read_bytes():
+            have_read.set()
+        return read(encoded, *arguments)
+
+    def writing(*arguments):
+        have_written.set()
+        return encode(*arguments)
+
+    def translate_(images):
+        calls.append(1)
+        assert (have_read if len(calls) == 1 else have_written).wait(60)
+        return images
+
+    monkeypatch.setattr(files, "read_picture", reading)
+    monkeypatch.setattr(files, "encode_picture", writing)
+    assert files.translate_files(translate_, jobs, files.Options(10**6, batch_size=1)) == []
+    assert len(calls) == 2
+
+
+def test_a_full_disk_ends_it(tmp_path, monkeypatch):
+    write_images(tmp_path, 3, size=(12, 8))
+    jobs = [Job(path, tmp_path / "out" / path.name) for path in sorted(tmp_path.iterdir())]
+
+    def full(*_):
+        raise cg.UserError("cannot write: no space left")
+
+    monkeypatch.setattr(files, "write_file", full)
+    with pytest.raises(cg.UserError, match="no space left"):
+        files.translate_files(lambda images: images, jobs, files.Options(10**6))
+
+
+def test_what_a_translator_takes(inverter):
+    translate_ = cg.load_translator(str(inverter))
+    image = smooth()
+    np.testing.assert_array_equal(translate_(image), 255 - image)
+    np.testing.assert_array_equal(translate_(image[None]), 255 - image[None])
+    assert translate_(np.zeros([0, 5, 7, 3], np.uint8)).shape == (0, 5, 7, 3)
+    np.testing.assert_array_equal(translate_(Image.fromarray(image)), 255 - image)
+    grey = translate_(Image.new("L", (4, 3), 10))
+    assert isinstance(grey, Image.Image) and grey.size == (4, 3)
+    assert grey.getpixel((0, 0)) == (245, 245, 245)
+    for wrong, words in (
+        (
+            image / 255,
+            r"float64 from 0 to 0.901961; a translator takes uint8 from 0 to 255: where 1.0 is",
+        ),
+        (image.astype(np.int64) - 1, r"int64 from -1 to 229"),
+        (image[..., 0], r"shape \[16, 24\]; a translator takes one picture"),
+        (np.dstack([image, image]), r"shape \[16, 24, 6\]"),
+        ("picture.png", r"shape \[\]"),
+    ):
+        with pytest.raises(cg.UserError, match=words):
+            translate_(wrong)
+
+
+def test_paths_begin_at_home(inverter, tmp_path, command, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    Image.fromarray(smooth()).save(tmp_path / "in.png")
+    (tmp_path / "model").symlink_to(inverter)
+    code, errors = command(translate.main, "--model=~/model", "--input=~/in.png", "--output=~/out")
+    assert code == 0, errors
+    assert names(tmp_path / "out") == {"in.png"}
+    assert cg.load_translator("~/model")(smooth()).shape == smooth().shape
+    with pytest.raises(cg.UserError, match="write the path in full"):
+        cg.load_translator("~nobody-of-this-name/model")
