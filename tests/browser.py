@@ -5,6 +5,7 @@ Without a Chromium on PATH these tests are skipped; where CI is set in the envir
 
 import os
 import shutil
+import time
 
 import pytest
 
@@ -17,6 +18,17 @@ PHONE = {
     "is_mobile": True,
     "has_touch": True,
 }
+
+
+PATIENCE = 60  # seconds for what comes at once on a machine that has nothing else to do
+
+
+def eventually(look, expected):
+    """Wait until `look()` is `expected`: a page shows what came of a key or a click a moment later."""
+    deadline = time.monotonic() + PATIENCE
+    while (seen := look()) != expected:
+        assert time.monotonic() < deadline, f"{seen} has not become {expected}"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +61,7 @@ def open_page(chromium):
     def open_page(url, screen=DESKTOP, **options):
         contexts.append(chromium.new_context(**screen, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
             "console",

@@ -19,6 +19,16 @@ from tf_cyclegan.methods.cyclegan.settings import Config
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """`pytest -n 2`: the tests of a file stay in one process, so that what they share is made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
 TINY_SETTINGS = {
     "image_size": 32,
     "load_size": 36,

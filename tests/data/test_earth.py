@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pytest
 from PIL import Image
+from trainings import quick_trainings
 
 from tf_cyclegan import train
 from tf_cyclegan.data.decode import decode_image
@@ -105,9 +106,9 @@ def test_its_sources_and_licence_come_with_it():
 def test_training_takes_it_by_name_with_the_demo_preset(command, tmp_path):
     tiny = "--generator resnet1 --filters 2 --discriminator-filters 2 --batch-size 1 --jit off"
     run = tmp_path / "run"
-    code, errors = command(
-        train.main, "--dataset", "earth", "--steps", 1, "--run-dir", run, *tiny.split()
-    )
+    options = ("--dataset", "earth", "--steps", 1, "--run-dir", run, *tiny.split())
+    with quick_trainings():
+        code, errors = command(train.main, *options)
     assert code == 0, errors
     settings = json.loads((run / "config.json").read_text())
     for name in ("image_size", "upsampling", "adversarial_loss", "learning_rate", "leaky_slope"):

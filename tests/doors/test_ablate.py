@@ -3,6 +3,7 @@ import json
 
 import pytest
 from conftest import TINY_SETTINGS
+from trainings import quick_trainings
 
 from tf_cyclegan import ablate
 from tf_cyclegan.methods.cyclegan.settings import Config
@@ -28,13 +29,15 @@ def tiny_preset(image_folder, monkeypatch):
 
 def test_variants_in_a_table_and_resumable(tiny_preset, image_folder, tmp_path, command):
     options = ("--dataset", image_folder, "--output", tmp_path / "out", "--variants")
-    code, errors = command(ablate.main, *options, "cycle_alone", "gan_alone", "--jobs", 2)
+    with quick_trainings():
+        code, errors = command(ablate.main, *options, "cycle_alone", "gan_alone", "--jobs", 2)
     assert code == 0, errors
     runs = {name: tmp_path / "out" / name for name in ("cycle_alone", "gan_alone")}
     trained = {name: (run / "config.json").stat().st_mtime_ns for name, run in runs.items()}
 
     # Again with one more: only that is trained.
-    code, errors = command(ablate.main, *options, "gan_alone", "cyclegan")
+    with quick_trainings():
+        code, errors = command(ablate.main, *options, "gan_alone", "cyclegan")
     assert code == 0 and "gan_alone is done" in errors and "cyclegan is done" not in errors
     assert trained == {name: (run / "config.json").stat().st_mtime_ns for name, run in runs.items()}
 

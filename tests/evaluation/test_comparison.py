@@ -8,7 +8,6 @@ import shutil
 import signal
 import statistics
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 from checkpoints import checkpoint_hash
 from conftest import TINY_SETTINGS
 from PIL import Image
+from trainings import finish, quick_trainings, start
 
 import tf_cyclegan as cg
 from tf_cyclegan import compare
@@ -139,11 +139,12 @@ def test_the_one_colour_is_the_median_of_the_training_images(image_folder):
 
 @pytest.fixture(scope="module")
 def compared(image_folder, tmp_path_factory):
-    """Two entries compared, two runs at a time; the folder, and what was said."""
+    """Two entries compared in this process; the folder, and the options."""
     folder = tmp_path_factory.mktemp("comparison") / "out"
     options = ["--dataset", str(image_folder), "--steps", "2", "--output", str(folder)]
     options += ["--seed", "4", "--entries", entry("whole"), entry("alone", lambda_adversarial=0)]
-    compare.main([*options, "--seeds", "1", "--jobs", "2"])
+    with quick_trainings():
+        compare.main([*options, "--seeds", "1", "--jobs", "2"])
     return folder, options
 
 
@@ -172,12 +173,13 @@ def test_a_comparison_is_a_table_a_page_and_runs(compared, image_folder, tmp_pat
     assert Image.open(folder / "x_to_y.png").width > 4 * 128
 
 
-def test_the_bits_are_those_of_the_run_alone(compared, tmp_path):
-    folder, _ = compared
-    run = Run(folder / "whole" / "seed_4")
+def test_the_bits_are_those_of_the_run_alone(image_folder, tmp_path):
+    options = ["--dataset", str(image_folder), "--steps", "2", "--output", str(tmp_path / "out")]
+    compare.main([*options, "--entries", entry("tiny", lambda_identity=0), "--seeds", "1"])
+    assert (tmp_path / "out" / "index.html").is_file()
+    run = Run(tmp_path / "out" / "tiny" / "seed_0")
     alone = dataclasses.replace(run.read_settings(), run_dir=str(tmp_path / "alone"))
-    Run(alone.run_folder).write_settings(alone)
-    run_commands({"alone": [["train", "--run-dir", alone.run_dir]]}, 1)
+    finish([start([alone], dtype="float32")])
     assert checkpoint_hash(alone.run_folder) == checkpoint_hash(run.folder)
 
 
@@ -263,16 +265,22 @@ def test_a_signal_stops_what_is_at_work_after_a_checkpoint(tiny_config):
     run = Run(config.run_folder)
     run.write_settings(config)
 
+    ended = threading.Event()
+
     def interrupt():
-        while not (run.metrics.path.exists() and len(run.metrics.lines()) > 2):
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
+        while not ended.wait(0.05):
+            if run.metrics.path.exists() and len(run.metrics.lines()) > 2:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        run_commands({"long": [["train", "--run-dir", str(run)]]}, 1)
-    thread.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_commands({"long": [["train", "--run-dir", str(run)]]}, 1)
+    finally:
+        ended.set()
+        thread.join()
     assert run.trained().step > 2
 
 

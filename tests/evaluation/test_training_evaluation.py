@@ -7,11 +7,18 @@ import pytest
 import tensorflow as tf
 from checkpoints import checkpoint_hash
 from conftest import TINY_SETTINGS
+from trainings import quick_trainings
 
 import tf_cyclegan as cg
 from tf_cyclegan import evaluate
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.training.run import Log, Run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with quick_trainings():
+        yield
 
 
 @pytest.fixture(scope="module")

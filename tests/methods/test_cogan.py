@@ -1,6 +1,4 @@
 import dataclasses
-import os
-import signal
 
 import keras
 import numpy as np
@@ -8,6 +6,7 @@ import pytest
 import tensorflow as tf
 from checkpoints import checkpoint_hash
 from PIL import Image
+from trainings import interrupted_at, quick_trainings
 
 import tf_cyclegan as cg
 from tests.fidelity import golden
@@ -19,7 +18,7 @@ from tf_cyclegan.methods.cogan.step import CoGAN
 from tf_cyclegan.optimization.image_pool import RNG
 from tf_cyclegan.optimization.replicas import SeveralReplicas
 from tf_cyclegan.training.run import Run
-from tf_cyclegan.training.trainer import Trainer
+from tf_cyclegan.translation.translator import export_run
 
 TINY = Config(
     image_size=16,
@@ -359,7 +358,10 @@ def config(image_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run_folder(config):
-    return cg.train(dataclasses.replace(config, sample_every=4))
+    with quick_trainings():
+        folder = cg.train(dataclasses.replace(config, sample_every=4))
+    export_run(folder, folder / "saved_model")
+    return folder
 
 
 def test_a_run_leaves_behind_what_it_should(run_folder):
@@ -394,23 +396,12 @@ def test_the_columns_of_samples(rendering):
     np.testing.assert_array_equal(columns["z in X"], again["z in X"])
 
 
-def test_an_interrupted_run_goes_on_with_the_same_bits(config, run_folder, tmp_path, monkeypatch):
-    look, terminated = Trainer._look_at_losses, []
-
-    def look_and_terminate(self):
-        look(self)
-        if self.step == 3 and not terminated:
-            terminated.append(True)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    # Without SavedModels at the end: the slow part.
-    monkeypatch.setattr("tf_cyclegan.translation.translator.export_run", lambda *_: [])
+def test_an_interrupted_run_goes_on_with_the_same_bits(config, run_folder, tmp_path):
     again = dataclasses.replace(config, run_dir=str(tmp_path / "again"))
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_look_at_losses", look_and_terminate)
-        with pytest.raises(cg.training.trainer.Interrupted):
+    with quick_trainings():
+        with interrupted_at(3):
             cg.train(again)
-    assert checkpoint_hash(cg.train(again)) == checkpoint_hash(run_folder)
+        assert checkpoint_hash(cg.train(again)) == checkpoint_hash(run_folder)
 
 
 def test_a_run_is_evaluated_and_only_its_saved_models_are_exported(run_folder, tmp_path, command):

@@ -107,7 +107,7 @@ evaluate.main(["--run", "whole"])
 export.main(["--run", "whole", "--format", "keras", "--output", "keras"])
 translate.main(["--model", "whole", "--input", data + "/testA", "--output", "translated"])
 compare.main(["--dataset", data, "--steps", "2", "--seeds", "1", "--output", "compared",
-              "--entries", "toy", "silent=toy:noise=0"])
+              "--entries", "silent=toy:noise=0"])
 with open(help_path, "w") as sys.stdout:
     train.main(["--method", "toy", "--help"])
 """
@@ -164,10 +164,10 @@ def test_it_is_sampled_exported_translated_with_and_judged(toy):
 
 def test_it_is_compared(toy, image_folder):
     rows = json.loads((toy / "compared" / "table.json").read_text())["rows"]
-    assert list(rows) == ["not translated", "one colour", "toy", "silent"]
+    assert list(rows) == ["not translated", "one colour", "silent"]
     assert rows["silent"]["settings"]["noise"] == 0
     # Its picture is the network's, which the comparison shows beside the input and the truth.
-    path = toy / "compared" / "toy" / "seed_0" / "evaluation" / "x_to_y" / "000.png"
+    path = toy / "compared" / "silent" / "seed_0" / "evaluation" / "x_to_y" / "000.png"
     grid = np.asarray(Image.open(toy / "compared" / "x_to_y.png"))
     cell = np.asarray(Image.open(path)).repeat(4, 0).repeat(4, 1)
     left = 8 + 1 * (128 + 4)

@@ -4,15 +4,20 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from checkpoints import checkpoint_hash
 from conftest import TINY_SETTINGS
+from trainings import quick_trainings
 
 import tf_cyclegan as cg
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.optimization.loss_scale import STEPS_TO_GROW, LossScale
+from tf_cyclegan.training.run import Run
+from tf_cyclegan.translation.translator import restore_translator, save_translator
 
 TINY = Config(**TINY_SETTINGS)
+WIDER = dataclasses.replace(TINY, filters=4)
 
 
 def batch(seed):
@@ -40,13 +45,17 @@ def train(config, steps=3):
 ROUNDINGS = 3 * (8 + 8 + 5)
 
 
+@pytest.fixture(scope="module")
+def single():
+    """The losses of three steps in single precision."""
+    return train(WIDER)[1]
+
+
 @pytest.mark.parametrize(
     ("precision", "unit_roundoff"), [("mixed_float16", 2**-11), ("mixed_bfloat16", 2**-8)]
 )
-def test_half_precision_trains_as_single_does(precision, unit_roundoff):
-    config = dataclasses.replace(TINY, filters=4)
-    _, single = train(config)
-    half, losses = train(dataclasses.replace(config, precision=precision))
+def test_half_precision_trains_as_single_does(precision, unit_roundoff, single):
+    half, losses = train(dataclasses.replace(WIDER, precision=precision))
     assert keras.config.dtype_policy().name == "float32"
     assert {variable.dtype for variable in half.generator_g.weights} == {"float32"}
     assert half.generator_g.layers[-2].compute_dtype == precision.removeprefix("mixed_")
@@ -103,18 +112,18 @@ def test_the_scale_grows_after_many_good_steps_and_never_falls_below_one():
 def test_a_run_in_half_precision_resumes_with_the_same_bits_and_exports_single(
     tiny_config, tmp_path
 ):
-    from checkpoints import checkpoint_hash
-
     config = dataclasses.replace(
-        tiny_config, precision="mixed_float16", generator="unet", unet_levels=2, steps=4
+        tiny_config, precision="mixed_float16", generator="unet", unet_levels=2, steps=3
     )
-    whole = cg.train(dataclasses.replace(config, run_dir=str(tmp_path / "whole")))
-    cg.train(dataclasses.replace(config, steps=2))
-    folder = cg.train(config)
-    assert checkpoint_hash(folder) == checkpoint_hash(whole)
-    with pytest.raises(UserError, match="--precision"):
-        cg.train(dataclasses.replace(config, precision="float32"))
-    exported = tf.saved_model.load(str(folder / "saved_model" / "x_to_y"))
-    signature = exported.signatures["serving_float"]
+    with quick_trainings():
+        whole = cg.train(dataclasses.replace(config, run_dir=str(tmp_path / "whole")))
+        cg.train(dataclasses.replace(config, steps=2))
+        folder = cg.train(config)
+        assert checkpoint_hash(folder) == checkpoint_hash(whole)
+        with pytest.raises(UserError, match="--precision"):
+            cg.train(dataclasses.replace(config, precision="float32"))
+    generator, _ = restore_translator(Run(folder), "x_to_y")
+    save_translator(generator, config.size_multiple, tmp_path / "exported")
+    signature = tf.saved_model.load(str(tmp_path / "exported")).signatures["serving_float"]
     assert signature.structured_outputs["images"].dtype == tf.float32
     assert "DT_HALF" not in str(signature.graph.as_graph_def())

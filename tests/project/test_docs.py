@@ -8,12 +8,13 @@ import shlex
 import shutil
 import subprocess
 import zipfile
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import write_images
+from trainings import quick_trainings
 
 import tf_cyclegan
 from tf_cyclegan import commands, demo
@@ -80,28 +81,6 @@ def prose(page: str) -> str:
     return FENCE.sub("", read(page))
 
 
-@contextmanager
-def training_shortened(monkeypatch):
-    """Train without making a graph of the step and without SavedModels at the end: the slow parts."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    try:
-        with monkeypatch.context() as patch:
-            patch.setattr("tf_cyclegan.translation.translator.export_run", lambda *_: [])
-            patch.setattr("tf_cyclegan.evaluation.comparison.run_commands", run_here)
-            yield
-    finally:
-        tf.config.run_functions_eagerly(False)
-
-
-def run_here(commands, _jobs) -> None:
-    """In place of processes, which would know of nothing that is patched here."""
-    for several in commands.values():
-        for module, *arguments in several:
-            importlib.import_module(f"tf_cyclegan.{module}").main(arguments)
-
-
 def embed_small_sets(monkeypatch, world: Path) -> None:
     """Put a few pictures in the place of every embedded data set."""
     for name, embedded in EMBEDDED.items():
@@ -132,7 +111,7 @@ def template(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         embed_small_sets(patch, world)
         run = world / "runs" / "emoji"
-        with training_shortened(patch):
+        with quick_trainings():
             tf_cyclegan.train(small(dataclasses.replace(PRESETS["demo"], run_dir=str(run))))
         translator = importlib.import_module("tf_cyclegan.translation.translator")
         translator.export_run(run, run / "saved_model")
@@ -170,7 +149,7 @@ def check_options(name: str, arguments: list[str]) -> None:
         assert not exit_.code, (name, arguments)
 
 
-def run_ours(name: str, arguments: list[str], command, monkeypatch) -> None:
+def run_ours(name: str, arguments: list[str], command) -> None:
     """Run a command of the package, shortened."""
     check_options(name, arguments)
     if name in NOT_RUN or set(arguments) & set(NOT_RUN):
@@ -189,7 +168,7 @@ def run_ours(name: str, arguments: list[str], command, monkeypatch) -> None:
         if name == "compare":
             arguments += ["--seeds", "1"]
     module = importlib.import_module(f"tf_cyclegan.{name}")
-    with training_shortened(monkeypatch) if name in TRAINING else nullcontext():
+    with quick_trainings() if name in TRAINING else nullcontext():
         code, errors = command(module.main, *arguments)
     assert code == 0, (name, arguments, errors)
 
@@ -224,7 +203,7 @@ def check_script(path: str, arguments: list[str]) -> None:
         assert f'"{option}"' in source, (path, option)
 
 
-def run_line(line: str, command, monkeypatch) -> None:
+def run_line(line: str, command) -> None:
     """Run a line of a shell block; a command that is not known here fails."""
     words = shlex.split(line, comments=True)
     if not words or check_other(words):
@@ -232,7 +211,7 @@ def run_line(line: str, command, monkeypatch) -> None:
     match words:
         case ["python", "-m", module, *arguments]:
             assert module.removeprefix("tf_cyclegan.") in COMMANDS, line
-            run_ours(module.removeprefix("tf_cyclegan."), arguments, command, monkeypatch)
+            run_ours(module.removeprefix("tf_cyclegan."), arguments, command)
         case ["mkdir" | "cp", *_]:
             subprocess.run(line, shell=True, check=True)
         case _:
@@ -240,16 +219,16 @@ def run_line(line: str, command, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_run(page, world, shortened, command, monkeypatch):
+def test_commands_run(page, world, shortened, command):
     for language, text in FENCE.findall(read(page)):
         if language == "sh":
             if "--video" in text:
                 write_film(world / "in.mp4")
             for line in text.replace("\\\n", " ").splitlines():
-                run_line(line, command, monkeypatch)
+                run_line(line, command)
         elif language == "python":
             images = np.zeros([1, 40, 48, 3], np.uint8)
-            with training_shortened(monkeypatch) if "cg.train(" in text else nullcontext():
+            with quick_trainings() if "cg.train(" in text else nullcontext():
                 exec(compile(text, page, "exec"), {"images": images, "horses": images})
         else:
             assert language == "", f"{page} has a block of {language!r}"

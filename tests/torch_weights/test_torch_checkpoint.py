@@ -277,7 +277,7 @@ def bombs():
 
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in bombs()])
 def test_bombs_take_neither_memory_nor_time(data):
-    start = time.perf_counter()
+    start = time.process_time()
     tracemalloc.start()
     with pytest.raises(CheckpointError):
         parse_checkpoint(data)
@@ -285,4 +285,4 @@ def test_bombs_take_neither_memory_nor_time(data):
     tracemalloc.stop()
     # 64 bytes are a dictionary, the largest that one instruction of one byte makes.
     assert peak < 4 * len(data) + 100 * MAX_STEPS
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

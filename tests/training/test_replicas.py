@@ -19,6 +19,7 @@ import pytest
 import tensorflow as tf
 from checkpoints import checkpoint_hash
 from conftest import TINY_SETTINGS, command_line
+from trainings import TIMEOUT, finish, quick_trainings, start
 
 import tf_cyclegan as cg
 from tf_cyclegan.errors import UserError
@@ -32,8 +33,7 @@ from tf_cyclegan.training.devices import TPU_VARIABLES, check_tf_config, find_de
 from tf_cyclegan.training.run import Run
 
 TESTS = Path(__file__).parent
-TIMEOUT = 900  # seconds for a process, most of them TensorFlow's start on a busy machine
-STEPS = 20
+STEPS = 8
 SHORT = 4  # steps of a method whose way through the replicas is CycleGAN's
 PIX2PIX = Pix2PixConfig(
     image_size=32,
@@ -63,25 +63,6 @@ COGAN = CoGANConfig(
 SMALL = TINY_SETTINGS | {"batch_size": 2, "pool_size": 2}  # a pool that is full after a step
 
 
-def start(configs, dtype="float64", cpus=1, tf_config=None):
-    """Start a process that trains as `configs` say, one after the other."""
-    paths = []
-    for config in configs:
-        path = Path(f"{config.run_dir}_{config.strategy}_{config.steps}.json")
-        path.write_text(config.to_json())
-        paths.append(str(path))
-    environment = os.environ | {"PYTHONPATH": str(TESTS.parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment.pop("TF_CONFIG", None)
-    if tf_config:
-        environment["TF_CONFIG"] = json.dumps(tf_config)
-    return subprocess.Popen(
-        [sys.executable, str(TESTS / "train_process.py"), dtype, str(cpus), *paths],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def start_workers(configs, dtype="float64"):
     """Start two workers, which join each other on this machine."""
     with contextlib.ExitStack() as sockets:
@@ -100,19 +81,6 @@ def start_workers(configs, dtype="float64"):
         )
         for index in range(2)
     ]
-
-
-def finish(processes):
-    """Wait for processes to end well; whatever happens, none is left."""
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=TIMEOUT)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
 
 
 def copy_until(config, step, name):
@@ -170,9 +138,11 @@ def runs(base):
     workers = variant(base, "workers", strategy="multiworker")
     finish(start_workers([workers]))
     one = variant(base, "one", strategy="one")
-    mirrored = variant(base, "mirrored", strategy="mirrored", jit="on", steps_per_call=8)
-    other_ways = variant(base, "other_ways", jit="on", steps_per_call=8, remat=True)
-    resumed = dataclasses.replace(copy_until(workers, 10, "workers_then_one"), strategy="one")
+    mirrored = variant(base, "mirrored", strategy="mirrored", jit="on", steps_per_call=3)
+    other_ways = variant(base, "other_ways", jit="on", steps_per_call=3, remat=True)
+    resumed = dataclasses.replace(
+        copy_until(workers, STEPS // 2, "workers_then_one"), strategy="one"
+    )
     finish([start([one, mirrored, other_ways, resumed], cpus=2)])
     return locals()
 
@@ -283,8 +253,9 @@ def test_workers_end_together_when_one_is_told_to(base):
     assert tf.train.latest_checkpoint(f"{config.run_dir}/checkpoints").endswith(f"ckpt-{last}")
 
     # In single precision the losses are those of one device, to rounding.
-    alone = variant(base, "alone", strategy="one", steps=min(last, 10))
-    cg.train(alone)
+    alone = variant(base, "alone", strategy="one", steps=min(last, 3))
+    with quick_trainings():
+        cg.train(alone)
     for line, other in zip(Run(alone.run_dir).metrics.lines(), lines, strict=False):
         np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-3)
 
@@ -407,8 +378,8 @@ def test_the_command_and_the_function_give_the_same_bits(base):
     by_command = "from tf_cyclegan import train\ntrain.main(sys.argv[1:])"
     by_function = "import tf_cyclegan as cg\ncg.train(cg.Config(**json.loads(sys.argv[1])))"
     by_name = json.dumps(dataclasses.asdict(configs[1]))
-    for start, arguments in ((by_command, options), (by_function, [by_name])):
-        done = run_script(script.replace("START", start), *arguments)
+    for begin, arguments in ((by_command, options), (by_function, [by_name])):
+        done = run_script(script.replace("START", begin), *arguments)
         assert done.stdout.split() == ["1"], done.stderr
     assert checkpoint_hash(configs[0].run_folder) == checkpoint_hash(configs[1].run_folder)
 
@@ -436,6 +407,6 @@ def test_a_tpu_is_reached_by_the_documented_lines(monkeypatch):
     step = devices.function(gan.train_step, jit=True)
     images = np.zeros([2, 32, 32, 3], np.float32)
     losses = step(images, images)
-    alone = tf.function(CycleGAN(Config(**TINY_SETTINGS), 1).train_step, autograph=False)
-    for name, value in alone(images, images).items():
+    alone = CycleGAN(Config(**TINY_SETTINGS), 1)
+    for name, value in alone.train_step(images, images).items():
         np.testing.assert_allclose(losses[name], value, rtol=1e-3, err_msg=name)

@@ -15,30 +15,27 @@ import tensorflow as tf
 from checkpoints import checkpoint_hash
 from conftest import TINY_SETTINGS, write_images
 from PIL import Image
+from trainings import quick_trainings
 
 import tf_cyclegan as cg
+from tf_cyclegan import train
 from tf_cyclegan.data import pipeline
 from tf_cyclegan.errors import CannotWrite, UserError
 from tf_cyclegan.methods.cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.step import CycleGAN
 from tf_cyclegan.training import checkpoints, trainer
 from tf_cyclegan.training.run import Run
 from tf_cyclegan.training.trainer import Interrupted, Trainer
 from tf_cyclegan.translation import translator
+from tf_cyclegan.translation.translator import export_run
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "cyclegan_6_steps"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_graphs():
-    """Training without a graph of the step, which takes longest of all."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture
-def no_exports(monkeypatch):
-    monkeypatch.setattr(translator, "export_run", lambda *_: [])
+def quick():
+    with quick_trainings():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +44,12 @@ def trained(image_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "run"
     settings = TINY_SETTINGS | {"checkpoint_every": 2}
     config = Config(dataset=str(image_folder), run_dir=str(folder), **settings)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(translator, "export_run", lambda *_: [])
-        cg.train(config)
+    cg.train(config)
     return config
 
 
 @pytest.fixture
-def config(trained, tmp_path, no_exports):
+def config(trained, tmp_path):
     """The settings of a copy of that run."""
     shutil.copytree(trained.run_dir, tmp_path / "run")
     return dataclasses.replace(trained, run_dir=str(tmp_path / "run"))
@@ -114,6 +109,67 @@ def test_going_on_from_the_one_before_ends_with_the_same_bits(config, trained, c
     assert checkpoint_hash(config.run_folder) == checkpoint_hash(trained.run_folder)
     metrics = Run(trained.run_folder).metrics.path.read_bytes()
     assert Run(config.run_folder).metrics.path.read_bytes() == metrics
+
+
+def test_a_run_at_a_constant_rate_may_go_on_for_longer(config, trained):
+    run = Run(config.run_folder)
+    for path in (config.run_folder / "checkpoints").glob("ckpt-6.*"):
+        path.unlink()
+    run.write_settings(dataclasses.replace(config, steps=4))  # it was complete there
+    cg.train(config)
+    assert checkpoint_hash(config.run_folder) == checkpoint_hash(trained.run_folder)
+    with pytest.raises(UserError, match="--decay-start"):
+        cg.train(dataclasses.replace(config, steps=9, decay_start=0.5))
+
+
+def test_another_config_is_refused_and_named(config):
+    other = dataclasses.replace(config, filters=3, seed=5, sample_every=2)
+    with pytest.raises(UserError) as caught:
+        cg.train(other)
+    message = str(caught.value)
+    assert "--filters (was 2, now 3)" in message and "--seed (was 0, now 5)" in message
+    assert "sample-every" not in message
+
+
+def test_the_options_of_a_run_need_not_be_repeated(config, command):
+    code, errors = command(train.main, "--run-dir", config.run_dir)
+    assert code == 0 and "complete at step 6" in errors
+    code, errors = command(train.main, "--run-dir", config.run_dir, "--filters", 5)
+    assert code == 2 and "--filters (was 2, now 5)" in errors
+
+
+def test_changed_data_is_noticed(config):
+    run = Run(config.run_folder)
+    assert run.read_data_facts() == {"trainA": 5, "trainB": 7}
+    run.write_data_facts({"trainA": 5, "trainB": 8})
+    with pytest.raises(UserError, match="with 8 images in trainB, now there are 7"):
+        cg.train(dataclasses.replace(config, steps=8))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(config, monkeypatch):
+    real_step = CycleGAN.train_step
+
+    def step_with_nan(self, real_x, real_y):
+        losses = real_step(self, real_x, real_y)
+        losses["cycle_x"] = tf.where(self.step == 8, float("nan"), losses["cycle_x"])
+        return losses
+
+    monkeypatch.setattr(CycleGAN, "train_step", step_with_nan)
+    # Seen at step 9, where the losses are looked at.
+    longer = dataclasses.replace(config, steps=9, checkpoint_every=10, log_every=10)
+    with pytest.raises(UserError, match=r"loss cycle_x is nan at step 8.*ckpt-6;"):
+        cg.train(longer)
+    assert Run(config.run_folder).trained().step == 6
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(config):
+    with (
+        files_no_larger_than(10_000),
+        pytest.raises(UserError, match=r"cannot write a checkpoint of step 8.*ckpt-6"),
+    ):
+        cg.train(dataclasses.replace(config, steps=9))
+    kept = tf.train.latest_checkpoint(str(config.run_folder / "checkpoints"))
+    assert kept.endswith("ckpt-6")
 
 
 def test_where_no_checkpoint_can_be_read_nothing_is_begun_anew(config):
@@ -330,7 +386,6 @@ def test_at_the_end_the_checkpoint_comes_before_all_that_can_fail(config, monkey
 
 
 def test_an_export_on_a_full_disk_keeps_the_old_one(config, monkeypatch, tmp_path):
-    monkeypatch.undo()  # of no_exports
     (tmp_path / "out" / "x_to_y").mkdir(parents=True)
     (tmp_path / "out" / "x_to_y" / "old").write_text("old")
 
@@ -341,12 +396,12 @@ def test_an_export_on_a_full_disk_keeps_the_old_one(config, monkeypatch, tmp_pat
 
     monkeypatch.setattr(tf.saved_model, "save", half)
     with pytest.raises(CannotWrite, match="out/x_to_y: no space left on device"):
-        translator.export_run(config.run_folder, tmp_path / "out")
+        export_run(config.run_folder, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x_to_y"]
     assert (tmp_path / "out" / "x_to_y" / "old").read_text() == "old"
 
 
-def test_data_that_vanish_end_a_run_after_a_checkpoint(tmp_path, monkeypatch, no_exports):
+def test_data_that_vanish_end_a_run_after_a_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "CACHE_BYTES", 0)
     for seed, split in enumerate(("trainA", "trainB")):
         write_images(tmp_path / "data" / split, 3, seed=seed)
@@ -389,7 +444,7 @@ def test_signals_end_a_run_after_a_checkpoint(config, monkeypatch, number):
     assert Run(config.run_folder).trained().step == 7
 
 
-def test_a_run_of_an_earlier_version_goes_on(tmp_path, no_exports):
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
     """To rounding: it was trained on another processor."""
     shutil.copytree(GOLDEN, tmp_path / "run")
     run = Run(tmp_path / "run")

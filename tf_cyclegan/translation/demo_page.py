@@ -48,12 +48,14 @@ def load_model(path: Path) -> Model:
         x, y = "X", "Y"
     else:
         translate = load_translators(path)
-        x, y = _domains(Run(path).read_settings().dataset)
+        settings = Run(path).read_settings()
+        names = dict(zip("AB", _domains(settings.dataset), strict=True))
+        x, y = (names[letter] for letter in settings.domains)
     for function in translate.values():
         # What is compiled or allocated at the first call is no part of the time shown.
         function(np.zeros([1, 64, 64, 3], np.uint8))
-    names = {"x_to_y": f"{x} → {y}", "y_to_x": f"{y} → {x}"}
-    return Model({direction: names[direction] for direction in translate}, translate)
+    labels = {"x_to_y": f"{x} → {y}", "y_to_x": f"{y} → {x}"}
+    return Model({direction: labels[direction] for direction in translate}, translate)
 
 
 def _domains(dataset: str) -> tuple[str, str]:
