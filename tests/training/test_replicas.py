@@ -139,7 +139,7 @@ def runs(base):
     finish(start_workers([workers]))
     one = variant(base, "one", strategy="one")
     mirrored = variant(base, "mirrored", strategy="mirrored", jit="on", steps_per_call=3)
-    other_ways = variant(base, "other_ways", jit="on", steps_per_call=3, remat=True)
+    other_ways = variant(base, "other_ways", jit="on", steps_per_call=3)
     resumed = dataclasses.replace(
         copy_until(workers, STEPS // 2, "workers_then_one"), strategy="one"
     )
