@@ -37,6 +37,29 @@ def discriminator_adversarial(adversarial_loss, real_logits, fake_logits):
     return 0.5 * (adversarial_loss(real_logits, 1.0) + adversarial_loss(fake_logits, 0.0))
 
 
+def patch_nce(queries, keys, temperature):
+    """What it costs to tell which of an image's patches each of its translation's was: shape [N].
+
+    The cross-entropy of the right one among all of the same image, by the cosine of their features
+    (Park et al. 2020, https://arxiv.org/abs/2007.15651, section 3).
+
+    Args:
+        queries: Features of patches of the translation, `[N, P, K]`.
+        keys: Features of the patches at the same places of the image, `[N, P, K]`.
+        temperature: What the cosines are divided by.
+    """
+    cosines = ops.matmul(unit_length(queries), ops.transpose(unit_length(keys), (0, 2, 1)))
+    logits = cosines / temperature
+    return _image_mean(ops.logsumexp(logits, axis=2) - ops.diagonal(logits, axis1=1, axis2=2))
+
+
+def unit_length(features):
+    """Give every vector `[..., K]` the length 1, but for the authors' 1e-7 beside it."""
+    squares = ops.sum(ops.square(features), axis=-1, keepdims=True)
+    # The root has no gradient at 0, where every feature of a blank image can be.
+    return features / (ops.sqrt(ops.maximum(squares, 1e-20)) + 1e-7)
+
+
 def l1(image, other):
     """Mean absolute difference of two images in [-1, 1]: shape [N].
 

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from make_golden import (
     RATE,
-    Adam,
     Parameters,
     Pool,
+    TorchAdam,
     distance,
     golden,
     gradients_of,
@@ -91,7 +91,7 @@ def train(method):
     _, _, fakes, discriminator = step(nets, *images[0], content)  # draws the weights
     discriminator(fakes)
     before = [[w.detach().clone() for w in p.values()] for p in nets]
-    optimizers = [Adam(list(p.values()), torch_form=True) for p in nets]
+    optimizers = [TorchAdam(list(p.values())) for p in nets]
     arrays, paid = {}, []
     for number, reals in enumerate(images, 1):
         terms, loss, fakes, discriminator = step(nets, *reals, content)

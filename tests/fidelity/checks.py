@@ -78,6 +78,8 @@ def relative_of_each(ours, expected, floor: float) -> float:
 def to_torch(array) -> np.ndarray:
     """A weight or gradient in PyTorch's layout; the same for both kinds of convolution."""
     array = np.asarray(array)
+    if array.ndim == 2:  # a dense layer is a convolution of one pixel
+        array = array[None, None]
     return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
 
 
@@ -91,7 +93,8 @@ def set_weights(network: keras.Model, seed: int) -> None:
     for weight in network.trainable_weights:
         shape = to_torch(np.empty(weight.shape)).shape
         values = golden.draw_weight(random, weight.name, shape)
-        weight.assign(values.transpose(2, 3, 1, 0) if values.ndim == 4 else values)
+        values = values.transpose(2, 3, 1, 0) if values.ndim == 4 else values
+        weight.assign(values.reshape(weight.shape))
 
 
 NETWORKS = {"resnet": resnet_generator, "unet": unet_generator, "patchgan": patchgan_discriminator}

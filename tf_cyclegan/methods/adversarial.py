@@ -219,12 +219,25 @@ class AdversarialMethod:
         Returns:
             The scalars of `losses_and_gradients`, of the whole batch.
         """
+        terms = self.update_networks(real_x, real_y)
+        self.step.assign_add(1)
+        return terms
+
+    def update_networks(self, real_x, real_y) -> dict[str, tf.Tensor]:
+        """Do a step but count it: here all networks change at once, as they were judged before it.
+
+        Returns:
+            As `train_step`.
+        """
         terms, gradients = self.replicas.sum(self.losses_and_gradients(real_x, real_y))
+        self.update(gradients)
+        return terms
+
+    def update(self, gradients: Mapping[str, list]) -> None:
+        """Update every group of networks whose gradients are there, summed over all replicas."""
         for group in self._groups:
             if gradients.keys() >= group.networks.keys():
                 self.replicas.update(*group.updates(gradients))
-        self.step.assign_add(1)
-        return terms
 
 
 def build_generator(config: NetworkSettings, seed: int, **options) -> keras.Model:
@@ -246,7 +259,12 @@ def build_generator(config: NetworkSettings, seed: int, **options) -> keras.Mode
     }
     if config.generator == "unet":
         return unet_generator(levels=config.levels, **kwargs)
-    return resnet_generator(blocks=int(config.generator.removeprefix("resnet")), **kwargs)
+    return resnet_generator(
+        blocks=int(config.generator.removeprefix("resnet")),
+        antialias=config.antialias,
+        initializer=config.initial_kernels,
+        **kwargs,
+    )
 
 
 def build_discriminator(
@@ -271,6 +289,8 @@ def build_discriminator(
         seed=seed,
         input_channels=input_channels,
         norm=norm,
+        antialias=config.antialias,
+        initializer=config.initial_kernels,
     )
 
 

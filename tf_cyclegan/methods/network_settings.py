@@ -27,8 +27,20 @@ class NetworkSettings(RunSettings):
         "how often the U-Net halves the image (default: down to 1x1, at most 8)",
         lowest=2,
     )
-    upsampling: Literal["transpose", "resize"] = setting(
-        "transpose", "networks", "transposed convolution, or nearest resize and convolution"
+    upsampling: Literal["transpose", "resize", "blur"] = setting(
+        "transpose",
+        "networks",
+        "transposed convolution, or nearest resize (blur: and the filter [1, 3, 3, 1]) and convolution",
+    )
+    antialias: bool = setting(
+        False,
+        "networks",
+        "halve images by stride 1, the filter [1, 2, 1] and every other pixel; resnet generators",
+    )
+    initial_kernels: Literal["normal", "xavier"] = setting(
+        "normal",
+        "networks",
+        "N(0, 0.02), or Xavier's of resnet generators times 0.02, as in CUT's code",
     )
     norm_affine: bool = setting(
         True, "networks", "instance norms learn a scale and an offset (the paper's do not)"
@@ -47,6 +59,17 @@ class NetworkSettings(RunSettings):
                 f"--generator is {self.generator!r}; it takes unet, resnet9 (or resnet with any "
                 "number of blocks) or tensorflow_examples"
             )
+        for name, value, usual in (
+            ("antialias", self.antialias, False),
+            ("upsampling blur", self.upsampling == "blur", False),
+            ("initial-kernels xavier", self.initial_kernels == "xavier", False),
+        ):
+            if value != usual and not self.generator.startswith("resnet"):
+                raise UserError(
+                    f"--{name} is of residual generators and the discriminators beside them, and "
+                    f"--generator is {self.generator}; give --generator resnet9 (or resnet with any "
+                    "number of blocks)"
+                )
         check_sides(self, f"the {self.generator} generator")
 
     @property

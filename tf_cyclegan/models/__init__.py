@@ -8,6 +8,8 @@ from .cogan import (
 )
 from .convolutions import DoublingConv2D, HalvingConv2D, ReflectedConv2D, ToImageConv2D
 from .layers import (
+    BlurDoubling2D,
+    BlurHalving2D,
     CropTopLeft2D,
     InstanceNormalization,
     NearestUpsampling2D,
@@ -20,6 +22,8 @@ from .resnet import resnet_generator
 from .unet import unet_generator
 
 __all__ = [
+    "BlurDoubling2D",
+    "BlurHalving2D",
     "CropTopLeft2D",
     "DoublingConv2D",
     "HalvingConv2D",

@@ -164,6 +164,63 @@ class NearestUpsampling2D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tf_cyclegan")
+class BlurHalving2D(keras.layers.Layer):
+    """Halve height and width of what was blurred by [1, 2, 1] / 4, rows and columns.
+
+    The anti-aliased halving of Zhang 2019 (https://arxiv.org/abs/1904.11486) as CUT's networks have
+    it: images continue beyond their borders in their mirror image.
+
+    Input shape: `[N, H, W, C]`, H and W may be unknown. Output shape: `[N, H / 2, W / 2, C]`, rounded
+    up.
+
+    Example:
+        >>> BlurHalving2D()(keras.random.normal([1, 8, 8, 3])).shape
+        TensorShape([1, 4, 4, 3])
+    """
+
+    def call(self, inputs):
+        x = ops.pad(inputs, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="reflect")
+        # [1, 2, 1] is [1, 1] twice: the means of neighbours, and of every other two of those.
+        return ops.average_pool(ops.average_pool(x, 2, 1), 2, 2)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height and (height + 1) // 2, width and (width + 1) // 2, channels)
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class BlurDoubling2D(keras.layers.Layer):
+    """Double height and width, with zeros between the pixels, and blur by [1, 3, 3, 1] / 4.
+
+    The anti-aliased doubling of CUT's networks: images continue beyond their borders in the pixels
+    there. A new pixel is three quarters of the nearest old one and a quarter of the next.
+
+    Input shape: `[N, H, W, C]`, H and W may be unknown. Output shape: `[N, 2 * H, 2 * W, C]`.
+
+    Example:
+        >>> BlurDoubling2D()(keras.random.normal([1, 8, 8, 3])).shape
+        TensorShape([1, 16, 16, 3])
+    """
+
+    def call(self, inputs):
+        batch, height, width, channels = ops.shape(inputs)
+        x = ops.pad(inputs, [(0, 0), (0, 0), (1, 1), (0, 0)], mode="symmetric")
+        means = ops.average_pool(x, (1, 2), 1)  # (a + b) / 2, so that (a + 3 b) / 4 is half of b more
+        left = means[:, :, :-1] + inputs
+        right = means[:, :, 1:] + inputs
+        x = ops.concatenate([left, right], axis=3)
+        x = ops.reshape(x, [batch, height, 2 * width, channels])
+        y = ops.pad(x, [(0, 0), (1, 1), (0, 0), (0, 0)], mode="symmetric")
+        means = ops.average_pool(y, (2, 1), 1)
+        x = ops.concatenate([means[:, :-1] + x, means[:, 1:] + x], axis=2)
+        return ops.reshape(x, [batch, 2 * height, 2 * width, channels]) / 4
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height and 2 * height, width and 2 * width, channels)
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
 class SharedBatchNormalization(keras.layers.BatchNormalization):
     """Batch norm over the batches of all replicas of a step, so that it is that of one device.
 
@@ -216,3 +273,11 @@ def seed_stream(seed: int) -> Iterator[int]:
 def normal_initializer(seed: int) -> keras.initializers.Initializer:
     """N(0, 0.02), the initial kernels of every network here (paper, section 7.1)."""
     return keras.initializers.RandomNormal(0.0, 0.02, seed=seed)
+
+
+def small_xavier_initializer(seed: int) -> keras.initializers.Initializer:
+    """N(0, s) with s = 0.02 * sqrt(2 / (fan in + fan out)), the initial kernels of CUT's networks."""
+    return keras.initializers.VarianceScaling(0.02**2, "fan_avg", "untruncated_normal", seed=seed)
+
+
+INITIALIZERS = {"normal": normal_initializer, "xavier": small_xavier_initializer}

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from .layers import normal_initializer, normalization, seed_stream
+from .layers import INITIALIZERS, BlurHalving2D, normalization, seed_stream
 
 
 def patchgan_discriminator(
@@ -15,6 +15,8 @@ def patchgan_discriminator(
     halvings=3,
     norm="instance",
     use_bias=None,
+    antialias=False,
+    initializer="normal",
 ) -> keras.Model:
     """Build the PatchGAN: C64-C128-C256-C512 and a logit for each 70x70 patch (section 7.2).
 
@@ -33,6 +35,9 @@ def patchgan_discriminator(
         use_bias: Whether convolutions before a norm have a bias; without a choice they have one when
             the norm has no offset, as in the authors' code. Without one before an instance norm it
             is the tutorial's network, padded as Keras does; all others are padded as the authors'.
+        antialias: Whether halving convolutions have stride 1 instead, and `BlurHalving2D` after their
+            leaky ReLU, as CUT's; they are padded as the authors' in any case.
+        initializer: Of kernels, a name of `layers.INITIALIZERS`.
 
     Returns:
         A model from images `[N, H, W, input_channels]` in [-1, 1] to logits
@@ -42,10 +47,10 @@ def patchgan_discriminator(
     seeds = seed_stream(seed)
     if use_bias is None:
         use_bias = norm != "batch" and not affine
-    is_tutorial = norm != "batch" and not use_bias  # the authors' instance norms follow a bias
+    is_tutorial = norm != "batch" and not use_bias and not antialias  # the authors' instance norms follow a bias
 
     def conv(channels, **kwargs):
-        init = normal_initializer(next(seeds))
+        init = INITIALIZERS[initializer](next(seeds))
         return layers.Conv2D(channels, 4, kernel_initializer=init, **kwargs)
 
     def normalise():
@@ -55,9 +60,10 @@ def patchgan_discriminator(
         # The authors pad one pixel a side; the tutorial's "same" does so at even sizes only.
         padding = [] if is_tutorial else [layers.ZeroPadding2D()]
         how = "same" if is_tutorial else "valid"
-        halve = conv(channels, strides=2, padding=how, use_bias=use_bias)
+        halve = conv(channels, strides=1 if antialias else 2, padding=how, use_bias=use_bias)
         norms = [normalise()] if apply_norm else []
-        return keras.Sequential([*padding, halve, *norms, layers.LeakyReLU(leaky_slope)])
+        blur = [BlurHalving2D()] if antialias else []
+        return keras.Sequential([*padding, halve, *norms, layers.LeakyReLU(leaky_slope), *blur])
 
     widths = [filters * min(2**level, 8) for level in range(halvings + 1)]
     inputs = keras.Input([None, None, input_channels], name="input_image")

@@ -12,8 +12,8 @@ class Rematerialised:
     are left as they are, for they would draw others the second time.
 
     Args:
-        network: A functional model of one input and one output. Its layers, and so its weights, are
-            shared; it must be called as `network(x, training=...)` would be.
+        network: A functional model of one input. Its layers, and so its weights, are shared; it must
+            be called as `network(x, training=...)` would be, and gives a list of several outputs.
     """
 
     def __init__(self, network: keras.Model):
@@ -27,14 +27,15 @@ class Rematerialised:
         copy = keras.models.clone_model(
             network, clone_function=lambda layer: layer, call_function=record
         )
-        self._input, self._output = id(copy.input), id(copy.output)
-        self._parts = [_Part(part, later) for part, later in _cut(calls, copy.output)]
+        self._input, self._outputs = id(copy.input), [id(output) for output in copy.outputs]
+        self._parts = [_Part(part, later) for part, later in _cut(calls, self._outputs)]
 
     def __call__(self, images, training=False):
         alive = {self._input: images}
         for part in self._parts:
             alive |= part([alive[tensor] for tensor in part.inputs], training)
-        return alive[self._output]
+        outputs = [alive[output] for output in self._outputs]
+        return outputs if len(outputs) > 1 else outputs[0]
 
 
 class _Part:
@@ -70,24 +71,23 @@ class _Part:
         return dict(zip(self.outputs, outputs, strict=True))
 
 
-def _cut(calls, output):
-    """Divide calls into parts, each with what is used after it."""
+def _cut(calls, outputs):
+    """Divide calls into parts, each with what is used after it or given."""
 
     def used_from(index):
-        used = {id(tensor) for _, inputs, _, _ in calls[index:] for tensor in inputs}
-        return used | {id(output)}
+        return {id(tensor) for _, inputs, _, _ in calls[index:] for tensor in inputs}
 
     ends = set()
     for index, (layer, *_) in enumerate(calls):
         if isinstance(layer, keras.Sequential):
             ends |= {index, index + 1}
         elif isinstance(layer, (keras.layers.ReLU, keras.layers.Add)):
-            later = used_from(index + 1)
+            later = used_from(index + 1) or {*outputs}
             if sum(id(made) in later for *_, made in calls[: index + 1]) == 1:
                 ends.add(index + 1)
     ends = sorted((ends | {len(calls)}) - {0})
     for start, end in zip([0, *ends], ends, strict=False):
-        yield calls[start:end], used_from(end)
+        yield calls[start:end], used_from(end) | {*outputs}
 
 
 def _tensors(args):
