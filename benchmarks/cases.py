@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from tf_cyclegan.errors import UserError
+from tf_cyclegan.methods.cut.settings import PRESETS as CUT_PRESETS
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
+from tf_cyclegan.settings import RunSettings
 
 _PAPER = replace(PRESETS["paper"], image_size=128)
 CASES: dict[str, Config] = {
@@ -15,6 +17,14 @@ CASES: dict[str, Config] = {
     "demo_64": replace(
         _PAPER, image_size=64, generator="resnet6", filters=32, discriminator_filters=32
     ),
+}
+_SMALL = {"generator": "resnet6", "filters": 32, "discriminator_filters": 32}
+# Of benchmarks.contrastive alone: the others know CycleGAN's step.
+CONTRASTIVE: dict[str, RunSettings] = {
+    # The authors' networks and objective at 128x128, one image of each domain a step.
+    "fastcut_128": replace(CUT_PRESETS["fastcut"], image_size=128),
+    "fastcut_64": replace(CUT_PRESETS["fastcut"], image_size=64, **_SMALL),
+    "cut_64": replace(CUT_PRESETS["paper"], image_size=64, **_SMALL),
 }
 # For the tests, which do not wait for XLA.
 TINY = {
@@ -38,13 +48,13 @@ TINY = {
 }
 
 
-def case(name: str) -> Config:
+def case(name: str) -> RunSettings:
     """The settings of a case.
 
     Raises:
         UserError: There is none of that name.
     """
     try:
-        return (CASES | TINY)[name]
+        return (CASES | CONTRASTIVE | TINY)[name]
     except KeyError:
         raise UserError(f"there is no case {name}; there are {', '.join(CASES)}") from None

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cyclegan.data import pipeline
+from tf_cyclegan.methods import method_of
 from tf_cyclegan.methods.adversarial import build_generator
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
@@ -28,7 +29,7 @@ def train_step(case_name: str):
     """A contender: a piece of work is a step; the result is the losses of the last."""
     keep_operations_to_a_core()
     config = case(case_name)
-    model = CycleGAN(config, TOTAL_STEPS)
+    model = method_of(config).build(config, TOTAL_STEPS, None)
     step = tf.function(model.train_step, jit_compile=xla_pays(config), autograph=False)
     batch = constant_batch(config)
 

@@ -250,7 +250,12 @@ def finish() -> None:
 def train_step(case_name: str):
     """A contender: a piece of work is a step; the result is the losses of the last."""
     config = case(case_name)
-    model = TorchCycleGAN(config)
+    if config.method == "cut":
+        from .pytorch_cut import TorchCUT
+
+        model = TorchCUT(config)
+    else:
+        model = TorchCycleGAN(config)
     batch = constant_batch(config)
 
     def run(count):

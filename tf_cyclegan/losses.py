@@ -24,7 +24,12 @@ def cross_entropy(logits, target):
     return _image_mean(softplus - logits * target)
 
 
-ADVERSARIAL_LOSSES = {"lsgan": least_squares, "bce": cross_entropy}
+def hinge(logits, target):
+    """`max(0, 1 - D(.))` for target 1, `max(0, 1 + D(.))` for target 0 (Lim, Ye 2017, equation 13)."""
+    return _image_mean(ops.maximum(1.0 - (2.0 * target - 1.0) * logits, 0.0))
+
+
+ADVERSARIAL_LOSSES = {"lsgan": least_squares, "bce": cross_entropy, "hinge": hinge}
 
 
 def generator_adversarial(adversarial_loss, fake_logits):

@@ -31,6 +31,13 @@ METHODS = {
     "cyclegan": "CycleGAN",
     "pix2pix": "pix2pix, which has pairs",
 }
+# What came after, by entries of compare; the paper's own stands beside them.
+AFTER = {
+    "cyclegan": "CycleGAN",
+    "cut": "CUT",
+    "fastcut": "FastCUT",
+    "dclgan": "DCLGAN",
+}
 ONE_WAY = ("simgan", "feature_loss", "pix2pix")
 # The paper's five; the sixth of `ablate`, with the identity loss, is not in its tables.
 ABLATION = {
@@ -50,6 +57,8 @@ HEADINGS = ["L1 x→y", "SSIM x→y", "SWD x→y", "L1 y→x", "SSIM y→x", "SW
 TITLES = {
     "earth": "The methods on `earth`: maps (x) and photographs (y)",
     "emoji": "The methods on `emoji`: Noto (x) and Fluent 3D (y)",
+    "earth_after": "After the paper, on `earth`",
+    "emoji_after": "After the paper, on `emoji`",
     "earth_ablation": "The terms of the objective, on `earth`",
     "emoji_ablation": "The terms of the objective, on `emoji`",
 }
@@ -68,6 +77,14 @@ def entries_of(name: str, pairs: str | None, features: str | None) -> list[str]:
         return [
             f"{variant}=cyclegan:" + ",".join(f"{k}={v}" for k, v in VARIANTS[variant].items())
             for variant in ABLATION
+        ]
+    if name.endswith("_after"):
+        return [
+            "cut=cut",
+            "cut_back=cut:direction=b_to_a",
+            "fastcut=cut/fastcut_demo",
+            "fastcut_back=cut/fastcut_demo:direction=b_to_a",
+            "dclgan=dclgan",
         ]
     entries = []
     for method in METHODS:
@@ -88,7 +105,7 @@ def entries_of(name: str, pairs: str | None, features: str | None) -> list[str]:
 def command_of(name: str, args: argparse.Namespace) -> list[str]:
     """The command that makes a comparison, or goes on with it."""
     options = {
-        "--dataset": name.removesuffix("_ablation"),
+        "--dataset": name.split("_")[0],
         "--steps": args.steps,
         "--seeds": args.seeds,
         "--jobs": args.jobs,
@@ -130,8 +147,12 @@ def results(folder: Path) -> str:
         path = folder / name / "table.json"
         if path.is_file():
             told = json.loads(path.read_text())
+            paper = folder / name.removesuffix("_after") / "table.json"
+            if name.endswith("_after") and paper.is_file():
+                told["rows"]["cyclegan"] = json.loads(paper.read_text())["rows"]["cyclegan"]
             seeds = max(len(row["numbers"]) for row in told["rows"].values())
-            names = ABLATION if name.endswith("_ablation") else METHODS
+            kinds = {"ablation": ABLATION, "after": AFTER}
+            names = kinds.get(name.partition("_")[2], METHODS)
             parts.append(
                 f"### {title}\n\n{table(told['rows'], names)}\n"
                 f"{seeds} seeds: mean ± standard deviation.\n"

@@ -102,7 +102,9 @@ def nce(queries, keys):
         negative = query @ key.transpose(1, 2)
         diagonal = torch.eye(query.shape[1], dtype=torch.bool)
         logits = torch.cat([positive, negative.masked_fill(diagonal, -10.0)], 2) / 0.07
-        total = total + F.cross_entropy(logits.flatten(0, 1), torch.zeros(logits[..., 0].numel()).long())
+        total = total + F.cross_entropy(
+            logits.flatten(0, 1), torch.zeros(logits[..., 0].numel()).long()
+        )
     return total / len(cases.LAYERS)
 
 
@@ -124,7 +126,9 @@ def cut(case, nets, real_x, real_y, chosen):
     yield {"discriminator_y": told_apart}, told_apart, [d]
 
     terms = {"generator_g": least_squares(patchgan(d, fake_y, antialias), True)}
-    pairs = [("nce_x", real_x, fake_y)] + ([] if fast else [("nce_y", real_y, fakes[len(real_x) :])])
+    pairs = [("nce_x", real_x, fake_y)] + (
+        [] if fast else [("nce_y", real_y, fakes[len(real_x) :])]
+    )
     for place, (name, real, fake) in enumerate(pairs):
         queries = resnet(g, fake, antialias, features_only=True)
         if flip:

@@ -24,6 +24,24 @@ def norm_layers(norm, channels):
     return [nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels)]
 
 
+class Blur(nn.Module):
+    """Every channel filtered by the outer product of a row with itself, as CUT's layers keep it."""
+
+    def __init__(self, channels, row, doubling):
+        super().__init__()
+        row = torch.tensor(row) / sum(row) * (2 if doubling else 1)
+        kernel = row[:, None] * row
+        self.register_buffer("filt", kernel.repeat(channels, 1, 1, 1))
+        self.doubling = doubling
+
+    def forward(self, x):
+        kwargs = {"stride": 2, "groups": x.shape[1]}
+        x = nn.functional.pad(x, (1,) * 4, "replicate" if self.doubling else "reflect")
+        if self.doubling:
+            return nn.functional.conv_transpose2d(x, self.filt, padding=3, **kwargs)
+        return nn.functional.conv2d(x, self.filt, **kwargs)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(conv(x)), mirrored at the borders."""
 
@@ -42,9 +60,11 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualGenerator(nn.Module):
-    """c7s1-f, d2f, d4f, blocks, u2f, uf, c7s1-out (paper, section 7.2)."""
+    """c7s1-f, d2f, d4f, blocks, u2f, uf, c7s1-out (paper, section 7.2); with blurs, as CUT's."""
 
-    def __init__(self, filters, blocks, norm="instance", dropout=False, inputs=3, outputs=3):
+    def __init__(
+        self, filters, blocks, norm="instance", dropout=False, inputs=3, outputs=3, blurs=(0, 0)
+    ):
         super().__init__()
         bias = norm == "instance"
 
@@ -54,11 +74,17 @@ class ResidualGenerator(nn.Module):
         first = nn.Conv2d(inputs, filters, 7, bias=bias)
         parts = [nn.ReflectionPad2d(3), *normed(first, filters)]
         for width in (filters, 2 * filters):
-            down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=bias)
+            stride = 1 if blurs[0] else 2
+            down = nn.Conv2d(width, 2 * width, 3, stride=stride, padding=1, bias=bias)
             parts += normed(down, 2 * width)
+            parts += [Blur(2 * width, [1.0, 2, 1], False)] if blurs[0] else []
         parts += [ResidualBlock(4 * filters, norm, dropout) for _ in range(blocks)]
         for width in (2 * filters, filters):
-            up = nn.ConvTranspose2d(2 * width, width, 3, 2, 1, output_padding=1, bias=bias)
+            if blurs[1]:
+                parts += [Blur(2 * width, [1.0, 3, 3, 1], True)]
+                up = nn.Conv2d(2 * width, width, 3, padding=1, bias=bias)
+            else:
+                up = nn.ConvTranspose2d(2 * width, width, 3, 2, 1, output_padding=1, bias=bias)
             parts += normed(up, width)
         parts += [nn.ReflectionPad2d(3), nn.Conv2d(filters, outputs, 7), nn.Tanh()]
         self.model = nn.Sequential(*parts)
@@ -107,12 +133,14 @@ class UnetGenerator(nn.Module):
 class PatchDiscriminator(nn.Module):
     """C64-C128-C256-C512 and a logit a patch, or another number of layers."""
 
-    def __init__(self, filters, layers=3, norm="instance", inputs=3):
+    def __init__(self, filters, layers=3, norm="instance", inputs=3, blur=False):
         super().__init__()
-        parts = [nn.Conv2d(inputs, filters, 4, 2, 1), nn.LeakyReLU(0.2)]
+        halving = 1 if blur else 2
+        parts = [nn.Conv2d(inputs, filters, 4, halving, 1), nn.LeakyReLU(0.2)]
         widths = [filters * min(2**level, 8) for level in range(layers + 1)]
         for i, (before, width) in enumerate(pairwise(widths)):
-            stride = 1 if i == layers - 1 else 2
+            stride = 1 if i == layers - 1 else halving
+            parts += [Blur(before, [1.0, 2, 1], False)] if blur else []
             conv = nn.Conv2d(before, width, 4, stride, 1, bias=norm == "instance")
             parts += [conv, *norm_layers(norm, width), nn.LeakyReLU(0.2)]
         self.model = nn.Sequential(*parts, nn.Conv2d(widths[-1], 1, 4, 1, 1))
@@ -128,6 +156,8 @@ def randomise(network, seed):
         if name.endswith("num_batches_tracked"):
             continue
         random = torch.randn(tensor.shape, generator=generator)
+        if name.endswith("filt"):
+            continue
         if tensor.ndim == 4:
             tensor.copy_(random / (tensor[0].numel()) ** 0.5)
         else:
@@ -196,6 +226,8 @@ def main():
         "unet_instance": (UnetGenerator(2, 4, "instance"), 3, [(32, 32), (16, 48)]),
         "patchgan": (PatchDiscriminator(2), 3, [(32, 32), (24, 40)]),
         "patchgan_2_batch": (PatchDiscriminator(2, 2, "batch", inputs=6), 6, [(16, 16), (16, 24)]),
+        "resnet_cut": (ResidualGenerator(2, 2, blurs=(1, 1)), 3, [(16, 16), (12, 20)]),
+        "patchgan_cut": (PatchDiscriminator(2, blur=True), 3, [(32, 32), (24, 40)]),
     }
     for seed, (name, (network, channels, sizes)) in enumerate(networks.items()):
         randomise(network, seed)

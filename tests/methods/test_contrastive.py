@@ -34,6 +34,7 @@ from tf_cyclegan.training.trainer import Interrupted, Trainer
 CASES = {
     "cut": ("cut", "paper", {}),
     "fastcut": ("cut", "fastcut", {"antialias": False, "upsampling": "transpose"}),
+    "dclgan": ("dclgan", "paper", {}),
 }
 TINY = TINY_SETTINGS | {"nce_layers": "0,4,8,12", "nce_features": 8, "nce_patches": 40}
 
@@ -101,7 +102,7 @@ def train(case):
         }
         model.places = lambda purpose, layer, pixels: places[purpose, layer][model.step]
         flips = tf.constant([c["flip"] for c in chosen])
-        model.is_flipped = lambda: flips[model.step]
+        model.is_flipped = lambda: flips[model.step]  # of CUT alone
         gradients = record_gradients(groups)
         before = copies(networks)
 
@@ -147,7 +148,9 @@ def test_the_loss_is_the_cross_entropy_of_the_right_patch():
             cosines = [query @ key / np.linalg.norm(key) for key in keys[image]]
             shares = np.exp(np.array(cosines) / 0.3)
             expected[image] -= np.log(shares[patch] / shares.sum()) / 5
-    np.testing.assert_allclose(patch_nce(tf.constant(queries), tf.constant(keys), 0.3), expected, 1e-6)
+    np.testing.assert_allclose(
+        patch_nce(tf.constant(queries), tf.constant(keys), 0.3), expected, 1e-6
+    )
 
 
 def test_features_of_nothing_have_a_gradient():
@@ -169,7 +172,7 @@ def test_places_differ_by_step_seed_layer_and_purpose_and_none_comes_twice():
     np.testing.assert_array_equal(again, drawn[0])
     assert len({tuple(places.numpy()) for places in drawn}) == len(drawn)
     for places in drawn:
-        assert len({*places.numpy()}) == 40 and 0 <= min(places) and max(places) < 99
+        assert len({*places.numpy()}) == 40 and min(places) >= 0 and max(places) < 99
     assert sorted(model.places(1, 0, 30).numpy()) == list(range(30))
 
 
@@ -186,19 +189,27 @@ OTHERS = [
     {"upsampling": "blur"},
     {"initial_kernels": "xavier"},
 ]
+OF_DCLGAN = [
+    {"lambda_nce": 2.0},
+    {"lambda_identity": 0.0},
+    {"lambda_identity": 2.0},
+    {"projection_learning_rate": 2e-3},
+    {"projection_beta_1": 0.5},
+]
 
 
-def test_every_setting_changes_what_is_learnt():
+@pytest.mark.parametrize(("method", "settings"), [("cut", OTHERS), ("dclgan", OF_DCLGAN)])
+def test_every_setting_changes_what_is_learnt(method, settings):
     batch = np.random.default_rng(0).uniform(-1, 1, [2, 2, 32, 32, 3]).astype(np.float32)
 
     def losses(**others):
-        model = build(find_method("cut").settings(**TINY | others), 3)
+        model = build(find_method(method).settings(**TINY | others), 3)
         model.step.assign(1)  # a step that flips
         model.train_step(*batch)
         return [float(value) for value in model.train_step(*batch).values()]
 
     default = losses()
-    for others in OTHERS:
+    for others in settings:
         assert losses(**others) != default, others
 
 

@@ -11,7 +11,7 @@ from tf_cyclegan.ablate import VARIANTS, variant_config
 from tf_cyclegan.evaluation.entries import parse_entries
 from tf_cyclegan.methods import methods
 from tf_cyclegan.methods.cyclegan.settings import PRESETS
-from tools.comparison import ABLATION, METHODS, TITLES, command_of, results
+from tools.comparison import ABLATION, AFTER, METHODS, TITLES, command_of, results
 
 ARGS = argparse.Namespace(steps=5, seeds=2, jobs=1, pairs="pairs", features="vgg16")
 
@@ -30,6 +30,14 @@ def test_its_commands_are_such_as_compare_takes(name):
             assert vars(settings) == {**expected, "run_dir": None}
         return
     told = {entry.removesuffix("_back") for entry in entries}
+    if name.endswith("_after"):
+        assert told == set(AFTER) - {"cyclegan"}  # whose row is the other table's
+        for entry, settings in entries.items():
+            method = entry.removesuffix("_back").replace("fast", "")
+            assert (settings.method, settings.dataset) == (method, name.split("_")[0])
+            assert (settings.domains == ("B", "A")) == entry.endswith("_back")
+            assert getattr(settings, "flip_equivariance", False) == entry.startswith("fast")
+        return
     assert told == set(METHODS)
     for entry, settings in entries.items():
         assert settings.method == entry.removesuffix("_back")
@@ -38,6 +46,18 @@ def test_its_commands_are_such_as_compare_takes(name):
         assert settings.domains == (("B", "A") if entry.endswith("_back") else ("A", "B"))
         if len(methods()[settings.method].directions) == 1:
             assert {settings.method, f"{settings.method}_back"} <= set(entries)
+
+
+def test_cyclegan_stands_beside_what_came_after(tmp_path):
+    for name, method in (("earth", "cyclegan"), ("earth_after", "dclgan")):
+        row = {"steps": 5, "minutes": [1.0], "numbers": [{"l1 x→y": 0.5}], "mean": {"l1 x→y": 0.5}}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "table.json").write_text(json.dumps({"rows": {method: row}}))
+    after = results(tmp_path).split("### After")[1]
+    assert [line.split(" |")[0] for line in after.splitlines() if " 0.500 " in line] == [
+        "| CycleGAN",
+        "| DCLGAN",
+    ]
 
 
 def test_a_method_that_goes_one_way_has_one_row(tmp_path):

@@ -45,6 +45,7 @@ SMALL = {
     "steps": 1,
     "sample_every": 0,
     "jit": "off",
+    "nce_layers": "0,4,8,12",
 }
 # What a command asks for is checked as it stands, and then this is run instead.
 SHORTER = {

@@ -36,6 +36,8 @@ NETWORKS = {
     "unet_instance.pth": "U-Net of 4 levels (unet_16), 2 filters, instance norm without scale",
     "patchgan.pth": "PatchGAN discriminator of 3 layers, 2 filters, instance norm without",
     "patchgan_2_batch.pth": "discriminator of 2 layers, 2 filters, batch norm, 6 channels to 1",
+    "resnet_cut.pth": "2 blocks with anti-aliasing, 2 filters, instance norm without scale",
+    "patchgan_cut.pth": "discriminator of 3 layers with anti-aliasing, 2 filters, instance norm",
 }
 
 
@@ -80,6 +82,14 @@ def test_gives_all_digits_of_pytorch_in_float64(name, float64):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_tells_the_architecture(name):
     assert NETWORKS[name] in read_network(GOLDEN / name).summary
+
+
+def test_another_filter_is_refused(tmp_path):
+    tensors = read_checkpoint(GOLDEN / "resnet_cut.pth")
+    tensors["model.11.filt"] = tensors["model.11.filt"] * 2
+    path = save(tmp_path / "a.safetensors", tensors)
+    with pytest.raises(UserError, match=r"has another filter in the tensor model\.11\.filt"):
+        convert_checkpoint(path)
 
 
 def test_dropout_is_where_it_was():
@@ -446,6 +456,18 @@ def test_a_generator_that_does_not_fit_is_told_with_both(tmp_path):
     )
     with pytest.raises(UserError, match=sentence):
         load_initial_networks(CycleGAN(config, 1), config)
+
+
+def test_anti_aliasing_is_part_of_what_fits(tmp_path):
+    settings = TINY | {"generator": "resnet2", "init_generator_g": str(GOLDEN / "resnet_cut.pth")}
+    config = Config(**settings, upsampling="resize")  # whose weights have the same shapes
+    with pytest.raises(UserError, match=r"BlurDoubling2D, BlurHalving2D, .*--antialias"):
+        load_initial_networks(CycleGAN(config, 1), config)
+    config = Config(**settings, upsampling="blur", antialias=True)
+    gan = CycleGAN(config, 1)
+    load_initial_networks(gan, config)
+    expected = convert_checkpoint(GOLDEN / "resnet_cut.pth").get_weights()
+    np.testing.assert_array_equal(gan.generator_g.get_weights()[0], expected[0])
 
 
 @pytest.mark.parametrize("file", ["missing.keras", "missing.pth", "empty.keras", "empty.pth", ""])

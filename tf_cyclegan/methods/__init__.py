@@ -13,12 +13,13 @@ from .bigan import METHOD as BIGAN
 from .cogan import METHOD as COGAN
 from .cut import METHOD as CUT
 from .cyclegan import METHOD as CYCLEGAN
+from .dclgan import METHOD as DCLGAN
 from .feature_loss import METHOD as FEATURE_LOSS
 from .method import Method
 from .pix2pix import METHOD as PIX2PIX
 from .simgan import METHOD as SIMGAN
 
-BUILT_IN = (CYCLEGAN, PIX2PIX, SIMGAN, FEATURE_LOSS, BIGAN, COGAN, CUT)
+BUILT_IN = (CYCLEGAN, PIX2PIX, SIMGAN, FEATURE_LOSS, BIGAN, COGAN, CUT, DCLGAN)
 DEFAULT = CYCLEGAN.name
 ENTRY_POINTS = "tf_cyclegan.methods"
 

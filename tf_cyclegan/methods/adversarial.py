@@ -100,11 +100,19 @@ class AdversarialMethod:
         )
         self.checkpoint_items = {"step": self.step}
 
-    def group(self, name: str, **builders: Callable[[], keras.Model]) -> NetworkGroup:
+    def group(
+        self,
+        name: str,
+        adam: Mapping[str, Mapping[str, float]] | None = None,
+        /,
+        **builders: Callable[[], keras.Model],
+    ) -> NetworkGroup:
         """Build networks that are updated together, and put all that this needs into checkpoints.
 
         Args:
             name: Of the group: its loss scale is "NAME_loss_scale" in a checkpoint.
+            adam: By the name of a network, what its Adam has for the settings `learning_rate` and
+                `beta_1`.
             **builders: From the names of the networks to what builds each.
         """
         # To translate alone, what was trained in half precision computes in single.
@@ -118,7 +126,8 @@ class AdversarialMethod:
         for network_name, network in networks.items():
             self.checkpoint_items[network_name] = network
             if self._total_steps is not None:
-                optimizers[network_name] = optimizer = self._optimizer(self._total_steps)
+                own = (adam or {}).get(network_name, {})
+                optimizers[network_name] = optimizer = self._optimizer(self._total_steps, **own)
                 optimizer.build(network.trainable_variables)
                 self.checkpoint_items[f"{network_name}_optimizer"] = optimizer
             # The states of dropout layers are variables that Keras leaves out of checkpoints.
@@ -131,13 +140,14 @@ class AdversarialMethod:
         self._groups.append(NetworkGroup(networks, optimizers, loss_scale))
         return self._groups[-1]
 
-    def _optimizer(self, total_steps: int) -> FusedAdam:
-        config, rate = self.config, self.config.learning_rate
+    def _optimizer(self, total_steps: int, **own: float) -> FusedAdam:
+        config = self.config
+        rate = own.get("learning_rate", config.learning_rate)
         if config.decay_start < 1:  # else a variable, as in checkpoints of the tutorial
             rate = LinearDecay(rate, config.decay_start, total_steps)
         return FusedAdam(
             rate,
-            beta_1=config.beta_1,
+            beta_1=own.get("beta_1", config.beta_1),
             epsilon=config.epsilon,
             epsilon_form=config.epsilon_form,
         )

@@ -35,7 +35,9 @@ def projections(
         x = layers.Dense(size, kernel_initializer=kernels[1])(x)
         return keras.Model(inputs, x)
 
-    return {f"{name}_{number}": lambda number=number: build(number) for number in config.layer_numbers}
+    return {
+        f"{name}_{number}": lambda number=number: build(number) for number in config.layer_numbers
+    }
 
 
 class ContrastiveMethod(AdversarialMethod):

@@ -113,8 +113,8 @@ class UnpairedSettings(NetworkSettings):
     init_generator_g: str | None = setting(
         None, "networks", "start G from a PyTorch checkpoint or what convert made of one"
     )
-    adversarial_loss: Literal["bce", "lsgan"] = setting(
-        "bce", "objective", "cross-entropy, or least squares as in the paper"
+    adversarial_loss: Literal["bce", "lsgan", "hinge"] = setting(
+        "bce", "objective", "cross-entropy, least squares as in the paper, or hinge"
     )
     pool_size: int = setting(
         0,

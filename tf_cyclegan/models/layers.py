@@ -205,7 +205,9 @@ class BlurDoubling2D(keras.layers.Layer):
     def call(self, inputs):
         batch, height, width, channels = ops.shape(inputs)
         x = ops.pad(inputs, [(0, 0), (0, 0), (1, 1), (0, 0)], mode="symmetric")
-        means = ops.average_pool(x, (1, 2), 1)  # (a + b) / 2, so that (a + 3 b) / 4 is half of b more
+        means = ops.average_pool(
+            x, (1, 2), 1
+        )  # (a + b) / 2, so that (a + 3 b) / 4 is half of b more
         left = means[:, :, :-1] + inputs
         right = means[:, :, 1:] + inputs
         x = ops.concatenate([left, right], axis=3)

@@ -47,7 +47,8 @@ def patchgan_discriminator(
     seeds = seed_stream(seed)
     if use_bias is None:
         use_bias = norm != "batch" and not affine
-    is_tutorial = norm != "batch" and not use_bias and not antialias  # the authors' instance norms follow a bias
+    # The authors' instance norms follow a bias.
+    is_tutorial = norm != "batch" and not use_bias and not antialias
 
     def conv(channels, **kwargs):
         init = INITIALIZERS[initializer](next(seeds))

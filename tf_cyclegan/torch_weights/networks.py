@@ -1,6 +1,7 @@
 """The networks of junyanz/pytorch-CycleGAN-and-pix2pix, read from their state dicts.
 
-What a network is follows from the names and shapes of its tensors. The names count the layers of
+Those of taesungp/contrastive-unpaired-translation too, the same but for anti-aliasing. What a network
+is follows from the names and shapes of its tensors. The names count the layers of
 PyTorch's containers, those without weights too: in `model.10.conv_block.5.weight` 10 is the first
 residual block and 5 its second convolution, which is 6 where a dropout comes in between.
 """
@@ -23,6 +24,8 @@ Tensors = dict[str, np.ndarray]
 WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every name
 MAX_LEVELS = 16
 MAX_BLOCKS = 100
+# The rows of CUT's filters, which it keeps in its checkpoints though they never change.
+HALVING, DOUBLING = (1, 2, 1), (1, 3, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ def convert_checkpoint(path: str | Path) -> keras.Model:
     Args:
         path: A generator or discriminator of junyanz/pytorch-CycleGAN-and-pix2pix, its state dict as
             torch.save or safetensors wrote it: `resnet_9blocks` and `resnet_6blocks` (or any number
-            of blocks), `unet_256` and `unet_128` (any depth), `basic` and `n_layers`.
+            of blocks), `unet_256` and `unet_128` (any depth), `basic` and `n_layers`; or of CUT,
+            FastCUT and DCLGAN, whose residual generators and PatchGANs have anti-aliasing.
 
     Returns:
         A model from `[N, H, W, channels]` in [-1, 1] that gives PyTorch's numbers in its eval mode:
@@ -95,6 +99,7 @@ class _Plan:
         affine: Whether norms have a scale and an offset.
         use_bias: Whether convolutions before a norm have a bias.
         layers: For every layer with weights the names and shapes of its tensors.
+        constants: Tensors without a layer of weights, and what they must be.
         ignored: Names of tensors that may be there and mean nothing.
         build: Makes the Keras model.
     """
@@ -103,6 +108,7 @@ class _Plan:
     affine: bool
     use_bias: bool
     layers: list[dict[str, tuple[int, ...]]] = field(default_factory=list)
+    constants: Tensors = field(default_factory=dict)
     ignored: set[str] = field(default_factory=set)
     summary: str = ""
     size_multiple: int | None = None
@@ -115,6 +121,13 @@ class _Plan:
         if self.use_bias if bias is None else bias:
             layer[f"{name}.bias"] = (outputs,)
         self.layers.append(layer)
+
+    def add_blur(self, name, channels, row):
+        """A filter of every channel, the outer product of a row with itself; doubling makes up for
+        the zeros between the pixels.
+        """
+        row = np.array(row) / sum(row) * (2 if row == DOUBLING else 1)
+        self.constants[f"{name}.filt"] = np.tile(np.outer(row, row), (channels, 1, 1, 1))
 
     def add_norm(self, name, channels):
         self.ignored.add(f"{name}.num_batches_tracked")
@@ -134,6 +147,7 @@ class _Plan:
             CheckpointError: One is missing, surplus or has another shape, or is not finite.
         """
         expected = {name: shape for layer in self.layers for name, shape in layer.items()}
+        expected |= {name: constant.shape for name, constant in self.constants.items()}
         for name, shape in expected.items():
             if name not in tensors:
                 raise CheckpointError(
@@ -146,6 +160,10 @@ class _Plan:
                 )
             if not np.isfinite(tensors[name].astype(np.float32)).all():
                 raise CheckpointError(f"has infinite or undefined numbers in the tensor {name}")
+            if name in self.constants and not np.allclose(tensors[name], self.constants[name]):
+                raise CheckpointError(
+                    f"has another filter in the tensor {name} than {self.summary} has"
+                )
         for name, tensor in tensors.items():
             if name not in expected and name not in self.ignored:
                 raise CheckpointError(
@@ -164,8 +182,8 @@ def _plan(tensors: Tensors) -> _Plan:
         return _plan_patchgan(tensors)
     name, tensor = next(iter(tensors.items()))
     raise CheckpointError(
-        "is no residual generator, U-Net or PatchGAN of junyanz/pytorch-CycleGAN-and-pix2pix: its "
-        f"first of {len(tensors)} tensors is {name[:200]!r} of shape {list(tensor.shape)}"
+        "is no residual generator, U-Net or PatchGAN of junyanz/pytorch-CycleGAN-and-pix2pix or of "
+        f"CUT: its first of {len(tensors)} tensors is {name[:200]!r} of shape {list(tensor.shape)}"
     )
 
 
@@ -175,12 +193,18 @@ def _plan_resnet(tensors: Tensors) -> _Plan:
     blocks = len(places)
     if blocks > MAX_BLOCKS:
         raise CheckpointError(f"is a residual generator of more than {MAX_BLOCKS} blocks")
-    last = 10 + blocks  # the first layer after the blocks
-    if places != list(range(10, last)):
+    antialias = "model.7.filt" in tensors  # a layer more for each halving, and each doubling
+    downs = (4, 8) if antialias else (4, 7)
+    first = 12 if antialias else 10
+    last = first + blocks  # the first layer after the blocks
+    if places != list(range(first, last)):
         raise CheckpointError(
             f"has residual blocks at {', '.join(f'model.{place}' for place in places[:20])}; "
-            f"{blocks} of them should stand from model.10 to model.{last - 1}"
+            f"{blocks} of them should stand from model.{first} to model.{last - 1}"
         )
+    blur = f"model.{last}.filt" in tensors
+    ups = (last + 1, last + 5) if blur else (last, last + 3)
+    out = f"model.{ups[1] + 4}"
     second = "conv_block.6"  # a norm if there is no dropout
     dropout = any(
         name.endswith(f"{second}.weight") and tensor.ndim == 4 for name, tensor in tensors.items()
@@ -189,33 +213,35 @@ def _plan_resnet(tensors: Tensors) -> _Plan:
     filters = _channels(
         tensors,
         ("model.1.weight", 0, 1),
-        ("model.4.weight", 1, 1),
-        ("model.7.weight", 1, 2),
-        (f"model.{last + 7}.weight", 1, 1),
+        (f"model.{downs[0]}.weight", 1, 1),
+        (f"model.{downs[1]}.weight", 1, 2),
+        (f"{out}.weight", 1, 1),
     )
     input_channels = _input_channels(tensors, "model.1.weight", filters)
-    output_channels = _channels(
-        tensors, (f"model.{last + 7}.bias", 0, 1), (f"model.{last + 7}.weight", 0, 1)
-    )
+    output_channels = _channels(tensors, (f"{out}.bias", 0, 1), (f"{out}.weight", 0, 1))
 
-    plan = _Plan(*_norm(tensors, "model.1.bias", "model.4.bias", "model.7.bias"))
+    plan = _Plan(*_norm(tensors, *(f"model.{place}.bias" for place in (1, *downs))))
     plan.add_conv("model.1", input_channels, filters, 7)
     plan.add_norm("model.2", filters)
-    for place, inputs in (("4", filters), ("7", 2 * filters)):
+    for place, inputs in zip(downs, (filters, 2 * filters), strict=True):
         plan.add_conv(f"model.{place}", inputs, 2 * inputs, 3)
-        plan.add_norm(f"model.{int(place) + 1}", 2 * inputs)
+        plan.add_norm(f"model.{place + 1}", 2 * inputs)
+        if antialias:
+            plan.add_blur(f"model.{place + 3}", 2 * inputs, HALVING)
     for place in places:
         for conv in (1, second):
             plan.add_conv(f"model.{place}.conv_block.{conv}", 4 * filters, 4 * filters, 3)
             plan.add_norm(f"model.{place}.conv_block.{conv + 1}", 4 * filters)
-    for place, outputs in ((last, 2 * filters), (last + 3, filters)):
-        plan.add_conv(f"model.{place}", 2 * outputs, outputs, 3, transposed=True)
+    for place, outputs in zip(ups, (2 * filters, filters), strict=True):
+        if blur:
+            plan.add_blur(f"model.{place - 1}", 2 * outputs, DOUBLING)
+        plan.add_conv(f"model.{place}", 2 * outputs, outputs, 3, transposed=not blur)
         plan.add_norm(f"model.{place + 1}", outputs)
-    plan.add_conv(f"model.{last + 7}", filters, output_channels, 7, bias=True)
+    plan.add_conv(out, filters, output_channels, 7, bias=True)
 
     plan.summary = (
         f"a residual generator of {blocks} block{'s' * (blocks != 1)}"
-        f"{' with dropout' if dropout else ''}, "
+        f"{' with dropout' if dropout else ''}{' with anti-aliasing' if antialias or blur else ''}, "
         f"{_in_words(plan, filters, input_channels, output_channels)}"
     )
     plan.size_multiple = 4
@@ -226,6 +252,8 @@ def _plan_resnet(tensors: Tensors) -> _Plan:
         affine=plan.affine,
         use_bias=plan.use_bias,
         dropout=0.5 if dropout else 0.0,
+        antialias=antialias,
+        upsampling="blur" if blur else "transpose",
         input_channels=input_channels,
         output_channels=output_channels,
     )
@@ -286,24 +314,30 @@ def _plan_unet(tensors: Tensors) -> _Plan:
 
 def _plan_patchgan(tensors: Tensors) -> _Plan:
     # Convolutions stand at 0, 2, 5, 8, ...: from the second on with a norm and a ReLU behind them.
+    # With anti-aliasing a filter stands before each but the first and the last.
     last = max(int(name.split(".")[1][:6]) for name in tensors)
-    halvings = (last - 2) // 3
+    antialias = "model.2.filt" in tensors
+    apart = 4 if antialias else 3
+    halvings = (last - 2) // apart
     if not 1 <= halvings <= MAX_LEVELS:
         raise CheckpointError(f"is no PatchGAN: its last layer is model.{last}")
-    places = [2 + 3 * i for i in range(halvings)]
-    filters = _channels(tensors, ("model.0.weight", 0, 1), ("model.2.weight", 1, 1))
+    places = [apart * i - 1 for i in range(1, halvings + 1)]
+    filters = _channels(tensors, ("model.0.weight", 0, 1), (f"model.{places[0]}.weight", 1, 1))
     input_channels = _input_channels(tensors, "model.0.weight", filters)
     widths = [filters * min(2**level, 8) for level in range(halvings + 1)]
 
     plan = _Plan(*_norm(tensors, *(f"model.{place}.bias" for place in places)))
     plan.add_conv("model.0", input_channels, filters, 4, bias=True)
     for place, inputs, outputs in zip(places, widths[:-1], widths[1:], strict=True):
+        if antialias:
+            plan.add_blur(f"model.{place - 1}", inputs, HALVING)
         plan.add_conv(f"model.{place}", inputs, outputs, 4)
         plan.add_norm(f"model.{place + 1}", outputs)
     plan.add_conv(f"model.{places[-1] + 3}", widths[-1], 1, 4, bias=True)
 
     words = _in_words(plan, filters, input_channels, 1)
-    plan.summary = f"a PatchGAN discriminator of {halvings} layers, {words}"
+    blurred = " with anti-aliasing" if antialias else ""
+    plan.summary = f"a PatchGAN discriminator of {halvings} layers{blurred}, {words}"
     plan.build = lambda: patchgan_discriminator(
         filters,
         leaky_slope=0.2,
@@ -312,6 +346,7 @@ def _plan_patchgan(tensors: Tensors) -> _Plan:
         use_bias=plan.use_bias,
         input_channels=input_channels,
         halvings=halvings,
+        antialias=antialias,
     )
     return plan
 

@@ -8,7 +8,7 @@ import keras
 from ..errors import UserError
 from ..files import from_home
 from ..methods.method import Trainable
-from ..models import InstanceNormalization
+from ..models import BlurDoubling2D, BlurHalving2D, InstanceNormalization
 from ..models.keras_file import read_network
 from ..settings import RunSettings, option
 from ..torch_weights.networks import convert_checkpoint
@@ -26,8 +26,8 @@ def load_initial_networks(method: Trainable, config: RunSettings) -> None:
             if _structure(given) != _structure(own):
                 raise UserError(
                     f"{option(name)} {path} is {_in_words(given)}, and the run's generator is "
-                    f"{_in_words(own)}: match them by --generator, --filters, --upsampling and "
-                    "--norm-affine"
+                    f"{_in_words(own)}: match them by --generator, --filters, --upsampling, "
+                    "--antialias and --norm-affine"
                 )
             own.set_weights(given.get_weights())
 
@@ -42,7 +42,13 @@ def _load(path: Path) -> keras.Model:
 
 
 def _structure(model: keras.Model) -> tuple:
-    return (model.name, [tuple(weight.shape) for weight in model.weights])
+    return (model.name, [tuple(weight.shape) for weight in model.weights], _blurs(model))
+
+
+def _blurs(model: keras.Model) -> list[str]:
+    """The anti-aliasing of a network, which has no weights to tell it by."""
+    kinds = [type(layer) for layer in _leaves(model)]
+    return [kind.__name__ for kind in kinds if kind in (BlurHalving2D, BlurDoubling2D)]
 
 
 def _in_words(model: keras.Model) -> str:
@@ -51,6 +57,7 @@ def _in_words(model: keras.Model) -> str:
     words = [model.name]
     if convs:
         words.append(f"{convs[0].filters} filters")
+    words += sorted(set(_blurs(model)))
     if norms:
         affine = not isinstance(norms[0], InstanceNormalization) or norms[0].affine
         words.append(f"{type(norms[0]).__name__} with{'' if affine else 'out'} scale and offset")
