@@ -7,6 +7,7 @@ from .commands import run_command
 
 COMMANDS = {
     "train": "train a translator between two domains of images, by any method",
+    "assemble": "copy two folders or .zip files of images into one data set",
     "translate": "translate pictures or a film with a trained model",
     "demo": "open a page in the browser to try trained models on",
     "evaluate": "judge a translator: numbers, pictures, a page to look at",

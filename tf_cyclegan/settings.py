@@ -9,13 +9,19 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .errors import UserError
 from .files import from_home
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 # Those of a 64-megapixel sensor; a WebP, the worst, takes 1 GiB of memory while it is decoded.
 MAX_PIXELS = 65_000_000
+
+AUTO = "auto"
+AUTO_SIZES = {True: 256, False: 128}  # pixels a side, with an accelerator and without
 
 
 def setting(
@@ -78,11 +84,20 @@ class RunSettings:
 
     method: ClassVar[str]
 
-    dataset: str = setting(
+    dataset: str | None = setting(
         "emoji",
         "data",
         "a TFDS name (cycle_gan/horse2zebra), a folder or .zip with trainA and trainB, emoji or earth",
         is_place=True,
+    )
+    x: str | None = setting(
+        None,
+        "data",
+        "a folder or .zip of images of one domain; with --y in place of --dataset",
+        is_place=True,
+    )
+    y: str | None = setting(
+        None, "data", "of images of the other; a tenth of both is held out for tests", is_place=True
     )
     data_dir: str | None = setting(
         None,
@@ -91,7 +106,12 @@ class RunSettings:
         may_change=True,
         is_place=True,
     )
-    image_size: int | str = setting(256, "data", "pixels a side, or HEIGHTxWIDTH, to train at")
+    image_size: int | str = setting(
+        256,
+        "data",
+        f"pixels a side, or HEIGHTxWIDTH, to train at; auto is {AUTO_SIZES[True]} on a GPU or TPU, "
+        f"{AUTO_SIZES[False]} without",
+    )
     load_size: int | str | None = setting(
         None, "data", "size to scale to before the random crop (default: 286/256 of image-size)"
     )
@@ -198,12 +218,27 @@ class RunSettings:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
             _check_value(self, field, hints[field.name])
+        self._check_data()
+        if self.image_size == AUTO:
+            return  # the rest is seen to where the size is known
         if any(load < size for load, size in zip(self.load_shape, self.image_shape, strict=True)):
             raise UserError(
                 f"--load-size {self.load_size} is smaller than --image-size {self.image_size}, "
                 "which is cropped from it"
             )
         self.check()
+
+    def _check_data(self):
+        """See that the data are named in one way; where --x and --y do, --dataset is None."""
+        if (self.x is None) != (self.y is None):
+            given, missing = ("x", "y") if self.y is None else ("y", "x")
+            raise UserError(f"--{given} needs --{missing} too: the images of the other domain")
+        if self.x is not None:
+            if self.dataset not in (None, RunSettings.dataset):
+                raise UserError(f"give either --dataset {self.dataset}, or --x and --y")
+            object.__setattr__(self, "dataset", None)
+        elif self.dataset is None:
+            raise UserError("give the data: --dataset, or --x and --y")
 
     def check(self) -> None:
         """See that the settings of a method fit each other; methods with rules of their own add them.
@@ -214,8 +249,14 @@ class RunSettings:
 
     @property
     def image_shape(self) -> tuple[int, int]:
-        """Height and width of training images."""
+        """Height and width of training images; `--image-size auto` has none before it is `sized`."""
         return parse_size("image-size", self.image_size)
+
+    def sized(self, accelerated: bool) -> "Self":
+        """These settings with a number for `--image-size auto`; `accelerated`: by a GPU or TPU."""
+        if self.image_size != AUTO:
+            return self
+        return dataclasses.replace(self, image_size=AUTO_SIZES[accelerated])
 
     @property
     def load_shape(self) -> tuple[int, int]:
@@ -236,19 +277,37 @@ class RunSettings:
         return "A", "B"
 
     @property
+    def data_places(self) -> list[str]:
+        """Where the data are: `--dataset`, or both `--x` and `--y`."""
+        return [place for place in (self.dataset, self.x, self.y) if place is not None]
+
+    @property
+    def data_name(self) -> str:
+        """The data in words, as they were given."""
+        return " and ".join(self.data_places)
+
+    @property
+    def short_name(self) -> str:
+        """The data in a word that a folder can have: horses2zebras for my/horses and my/zebras."""
+        return "2".join(_last_name(place) for place in self.data_places)
+
+    @property
     def run_folder(self) -> Path:
         """Where the run keeps its files."""
-        if self.run_dir:
-            return Path(self.run_dir)
-        path = Path(self.dataset)
-        name = path.stem if path.is_file() else self.dataset
-        if path.is_dir():
-            name = path.absolute().name  # whole: cats.v1 is another folder than cats.v2
-        return Path("runs") / name.replace("/", "_").replace(":", "_")
+        return Path(self.run_dir) if self.run_dir else Path("runs") / self.short_name
 
     def to_json(self) -> str:
         """The settings as a JSON object, the name of their method first."""
         return json.dumps({"method": self.method} | dataclasses.asdict(self), indent=2) + "\n"
+
+
+def _last_name(place: str) -> str:
+    """The name of a folder or .zip, whole but for the ".zip"; a TFDS name as a file can have it."""
+    path = from_home(place)
+    if not path.exists():
+        return place.replace("/", "_").replace(":", "_")
+    name = path.absolute().name
+    return name[:-4] if name.lower().endswith(".zip") else name
 
 
 def option(name: str) -> str:

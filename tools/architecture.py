@@ -20,6 +20,7 @@ GROUND_FILES = (
     "settings",
     "local_server",
     "errors",
+    "extras",
     "files",
     "progress",
     "commands",

@@ -102,7 +102,15 @@ def template(tmp_path_factory):
             for path in (world / "emoji").rglob("*.png"):
                 archive.write(path, path.relative_to(world / "emoji"))
     shutil.rmtree(world / "emoji")
-    for folder in ("photos", "paintings", "horses", "my/cats", "my/dogs"):
+    for folder in (
+        "photos",
+        "paintings",
+        "horses",
+        "my/photos",
+        "my/paintings",
+        "my/cats",
+        "my/dogs",
+    ):
         write_images(world / folder, 2, seed=5, size=(44, 32))
     shutil.copy(world / "photos" / "000.png", world / "picture.png")
     shutil.copy(GOLDEN / "resnet.pth", world / "latest_net_G.pth")

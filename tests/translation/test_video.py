@@ -229,7 +229,7 @@ def test_mistakes(options, words, inverter, tmp_path, command, monkeypatch):
 def test_without_pyav(inverter, tmp_path, command, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     code, errors = run(command, inverter, tmp_path / "in.mp4", tmp_path / "out.mp4")
-    assert code == 2 and "pip install 'tf_cyclegan[video]'" in errors
+    assert code == 2 and "pip install 'av>=" in errors
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

@@ -14,7 +14,9 @@ from ..progress import progress
 from ..settings import MAX_PIXELS, RunSettings
 from .decode import UnreadableImage, resized
 from .pairs import paired as in_pairs
-from .sources import Domain, open_source
+from .passed_over import passed_over
+from .piles import open_data
+from .sources import Domain
 
 CACHE_BYTES = 2**30  # a domain whose scaled images fit in this is decoded once and kept
 DOMAIN_X, DOMAIN_Y = 0, 1
@@ -147,6 +149,8 @@ class UnpairedImages:
     Attributes:
         train_x, train_y: At the size that the random crop is taken from.
         test_x, test_y: Encoded; the training images where the data set has no test images.
+        tested_on_training: Of which domains, X and Y, the test images are training images.
+        passed_over: What lies among the images and is none, in a sentence; "" if there is nothing.
     """
 
     config: RunSettings
@@ -154,6 +158,8 @@ class UnpairedImages:
     train_y: ScaledImages
     test_x: Domain
     test_y: Domain
+    tested_on_training: tuple[str, ...] = ()
+    passed_over: str = ""
 
     def __post_init__(self):
         self._kept(self.train_x, self.train_y)
@@ -285,14 +291,19 @@ def load_dataset(config: RunSettings, paired: bool = False) -> UnpairedImages:
         UserError: There is no such data set, it has unreadable images, fewer than a batch, or an
             image without a partner where they are to be pairs.
     """
-    domains = open_source(config.dataset, config.data_dir)
+    domains = open_data(config)
     a, b = config.domains
     train = [domains[f"train{letter}"] for letter in (a, b)]
     test = [domains.get(f"test{letter}", domains[f"train{letter}"]) for letter in (a, b)]
     if paired:
-        train, test = (in_pairs(*both, config.dataset) for both in (train, test))
+        train, test = (in_pairs(*both, config.data_name) for both in (train, test))
     train_x, train_y = (_scaled(domain, config, config.load_shape) for domain in train)
-    data = (PairedImages if paired else UnpairedImages)(config, train_x, train_y, *test)
+    untested = tuple(
+        name for letter, name in ((a, "X"), (b, "Y")) if f"test{letter}" not in domains
+    )
+    kind = PairedImages if paired else UnpairedImages
+    others = passed_over(config, domains)
+    data = kind(config, train_x, train_y, *test, untested, others)
     if not data.steps_per_epoch:
         raise UserError(
             f"--batch-size {config.batch_size} is larger than the data: "

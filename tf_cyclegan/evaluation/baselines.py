@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..data.piles import open_data
 from ..data.pipeline import ScaledImages
-from ..data.sources import open_source
 from ..settings import RunSettings
 from .distribution import sliced_wasserstein
 from .judge import judge
@@ -29,7 +29,7 @@ def judge_baselines(config: RunSettings, a: ImageSet, b: ImageSet) -> dict[str, 
         By baseline and direction (x_to_y from A to B) what `judge` returns, the baseline in the place
         of the translated.
     """
-    domains = open_source(config.dataset, config.data_dir)
+    domains = open_data(config)
     results: dict[str, dict[str, Mapping]] = {NOT_TRANSLATED: {}, ONE_COLOUR: {}}
     for direction, source, target, letter in (
         ("x_to_y", a, b, "B"),

@@ -260,7 +260,7 @@ def summary(rows: Sequence[Row], runs: Runs) -> dict:
     """All of a comparison for programs: every number of every run, their means and deviations."""
     settings = next(iter(runs.values()))[0]
     return {
-        "dataset": settings.dataset,
+        "dataset": settings.data_name,
         "image_size": list(settings.image_shape),
         "rows": {row.name: _row_summary(row, runs.get(row.name, ())) for row in rows},
     }

@@ -69,7 +69,7 @@ def check_same_test_images(entries: Mapping[str, RunSettings]) -> None:
     """
     by_source: dict[tuple, tuple[str, tuple[ImageSet, ImageSet]]] = {}
     for name, settings in entries.items():
-        source = settings.dataset, settings.data_dir
+        source = settings.data_name, settings.data_dir
         if source not in by_source:
             by_source[source] = name, _test_images(settings)
     (first, images), *others = by_source.values()
@@ -79,8 +79,8 @@ def check_same_test_images(entries: Mapping[str, RunSettings]) -> None:
                 one.images, another.images
             ):
                 raise UserError(
-                    f"{first} and {name} have different test images ({entries[first].dataset} and "
-                    f"{entries[name].dataset}): their numbers could not be compared"
+                    f"{first} and {name} have different test images ({entries[first].data_name} and "
+                    f"{entries[name].data_name}): their numbers could not be compared"
                 )
 
 
@@ -115,14 +115,14 @@ def write_comparison(
     cells = comparison.cells_of(rows, choose(rows), first)
     count = max(len(several) for several in runs.values())
     about = (
-        f"{settings.dataset}, {len(a.names)} and {len(b.names)} test images of "
+        f"{settings.data_name}, {len(a.names)} and {len(b.names)} test images of "
         f"{'x'.join(map(str, settings.image_shape))} pixels"
         + (f"; mean ± standard deviation over {count} seeds, pictures of the first" * (count > 1))
     )
     for direction, (_, columns) in columns_of(runs, a, b, GRID_PICTURES).items():
         write_file(folder / f"{direction}.png", png_bytes(image_grid(columns)))
     pictures = columns_of(runs, a, b, PICTURES)
-    page = comparison_page(f"Comparison on {settings.dataset}", about, cells, pictures)
+    page = comparison_page(f"Comparison on {settings.data_name}", about, cells, pictures)
     write_file(folder / "index.html", page)
     write_file(folder / "table.json", json.dumps(comparison.summary(rows, runs), indent=2) + "\n")
     text = comparison.markdown(cells)

@@ -144,7 +144,7 @@ def _run(options: Options):
         "run": str(options.run),
         "method": config.method,
         "step": checkpoint.step,
-        "dataset": options.dataset or config.dataset,
+        "dataset": options.dataset or config.data_name,
         "splits": splits,
         "image_size": list(config.image_shape),
         "resize_method": config.resize_method,
@@ -155,23 +155,27 @@ def _run(options: Options):
 
 def read_test_images(options: Options, config: RunSettings):
     """The images of both domains that a run is judged on, its label maps, and where they are from."""
+    from ..data.piles import open_data
     from ..data.sources import open_source
     from .translations import read_images
 
-    dataset = options.dataset or config.dataset
-    domains = open_source(dataset, options.data_dir or config.data_dir)
+    name = options.dataset or config.data_name
+    if options.dataset:
+        domains = open_source(options.dataset, options.data_dir or config.data_dir)
+    else:
+        domains = open_data(config, options.data_dir)
     splits = {}
-    for letter, name in zip(config.domains, "xy", strict=True):
-        splits[name] = f"test{letter}" if f"test{letter}" in domains else f"train{letter}"
-        if splits[name].startswith("train"):
-            log(f"{dataset} has no test{letter}: judging on the training images of {name}")
+    for letter, side in zip(config.domains, "xy", strict=True):
+        splits[side] = f"test{letter}" if f"test{letter}" in domains else f"train{letter}"
+        if splits[side].startswith("train"):
+            log(f"{name} has no test{letter}: judging on the training images of {side}")
     read = partial(
         read_images,
         shape=config.image_shape,
         skip_unreadable=options.skip_unreadable or config.skip_unreadable,
         max_pixels=options.max_pixels or config.max_pixels,
     )
-    x, y = (read(domains[splits[name]], method=config.resize_method) for name in "xy")
+    x, y = (read(domains[splits[side]], method=config.resize_method) for side in "xy")
     maps = options.labels and read(domains[splits[options.labels]], method="nearest").images
     return x, y, maps, splits
 

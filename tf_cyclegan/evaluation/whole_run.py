@@ -1,13 +1,21 @@
 """A run from its settings to its exports: trained, measured on the way, written for use elsewhere."""
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..methods import method_of
 from ..progress import log
-from ..settings import RunSettings
+from ..settings import AUTO, RunSettings
 from ..training.run import Run
+
+if TYPE_CHECKING:
+    from ..data.pipeline import UnpairedImages
+
+# Of each domain: on the embedded sets a sample picture after fewer shows noise and a tint.
+FEW_IMAGES = 1000
 
 
 def train(config: RunSettings, on_sample: Callable[[Path], None] | None = None) -> Path:
@@ -25,12 +33,13 @@ def train(config: RunSettings, on_sample: Callable[[Path], None] | None = None) 
         UserError: The data, the folder or the settings do not allow it.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP came; a checkpoint has been written.
     """
-    from ..training.devices import find_devices, keep_operations_to_a_core
+    from ..training.devices import accelerated, find_devices, keep_operations_to_a_core
     from ..training.trainer import check_run_folder
 
     keep_operations_to_a_core()
     devices = find_devices(config.strategy, config.batch_size)
     run = Run(config.run_folder)
+    config = sized(config, run, accelerated())
     if devices.is_chief:
         check_run_folder(run, config)
     with devices.lost_workers_told(), run.held() if devices.is_chief else nullcontext():
@@ -52,10 +61,8 @@ def _train_on(devices, config: RunSettings, run: Run, on_sample) -> Path:
         log(f"joined {devices.name}; the first of them tells how far they are")
         tell = _tell_nothing
     data = load_dataset(config, method_of(config).paired)
-    for images in (data.train_x, data.train_y):
-        if images.skipped:
-            tell(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")
     total_steps = config.steps or config.epochs * data.steps_per_epoch
+    tell_about_data(data, total_steps, tell)
     with devices.scope():
         method = method_of(config).build(config, total_steps, devices.replicas(xla_pays(config)))
     if not run.has_checkpoints:
@@ -78,6 +85,34 @@ def _train_on(devices, config: RunSettings, run: Run, on_sample) -> Path:
             log(f"wrote {path}")
     devices.all_workers(0)  # TensorFlow takes a worker that has ended before the others for lost
     return run.folder
+
+
+def sized(config: RunSettings, run: Run, accelerated: bool) -> RunSettings:
+    """Settings with a number for `--image-size auto`: the run's own where it has begun."""
+    if config.image_size == AUTO and run.has_settings:
+        return dataclasses.replace(config, image_size=run.read_settings().image_size)
+    return config.sized(accelerated)
+
+
+def tell_about_data(data: "UnpairedImages", total_steps: int, tell: Callable[[str], None]) -> None:
+    """Say what of the data is not as a reader would expect it."""
+    for images in (data.train_x, data.train_y):
+        if images.skipped:
+            tell(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")
+    if data.passed_over:
+        tell(data.passed_over)
+    if data.tested_on_training:
+        tell(
+            f"there are no test images of {' and '.join(data.tested_on_training)}: the sample pictures "
+            "show training images, and so does evaluate, of which a translator may know some by heart"
+        )
+    shown = total_steps * data.config.batch_size
+    if shown < FEW_IMAGES:
+        tell(
+            f"{total_steps} steps of {data.config.batch_size} are too few to show more than that it "
+            f"runs: colours begin to change after about {FEW_IMAGES:,} images of each domain, shapes "
+            "much later"
+        )
 
 
 def _tell_nothing(_message: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import UserError
-from ..settings import RunSettings, setting
+from ..settings import AUTO, RunSettings, setting
 
 MIN_IMAGE_SIZE = 24  # below it the PatchGAN has no patch left
 
@@ -136,6 +136,21 @@ PAPER: dict[str, Any] = {
     "epochs": 200,
     "epsilon": 1e-8,
     "epsilon_form": "pytorch",
+    "decay_start": 0.5,
+}
+
+# For folders of photographs: the paper's objective and networks, and what the years since have shown
+# to be kinder: no checkerboards of transposed convolutions, and a length that does not depend on how
+# few the pictures are.
+PHOTOS: dict[str, Any] = {
+    "image_size": AUTO,
+    "resize_method": "bicubic",
+    "generator": "resnet9",
+    "upsampling": "resize",
+    "leaky_slope": 0.2,
+    "adversarial_loss": "lsgan",
+    "pool_size": 50,
+    "steps": 20_000,
     "decay_start": 0.5,
 }
 

@@ -43,6 +43,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def accelerated() -> bool:
+    """Whether TensorFlow sees a GPU or a TPU."""
+    return bool(tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"))
+
+
 class Devices:
     """One device, and all that several add to training on it.
 

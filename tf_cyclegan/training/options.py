@@ -8,21 +8,23 @@ from typing import Annotated, Any
 
 from ..data.embedded import EMBEDDED
 from ..errors import UserError
+from ..files import from_home
 from ..methods import DEFAULT, find_method, method_of, methods
+from ..methods.method import Method
 from ..settings import RunSettings, in_groups
 from .run import Run
 
 
 def find_preset(
-    method: str | None = None, preset: str | None = None, dataset: str | None = None
+    method: str | None = None, preset: str | None = None, data: str | None = None
 ) -> RunSettings:
     """The settings that others are given on top of.
 
     Args:
         method: Name of a method; cyclegan if neither it nor `preset` says.
         preset: Name of one of its presets, or METHOD/PRESET. Without one it is `demo` for an embedded
-            data set, and else the method's first.
-        dataset: What `demo` may be the default for; the embedded emoji if not given.
+            data set and `photos` for a folder or .zip, where the method has such, and else its first.
+        data: The data set, or one of two piles of images; the embedded emoji if not given.
 
     Raises:
         UserError: There is no such method or preset, or they contradict each other.
@@ -34,8 +36,11 @@ def find_preset(
         method = named
     found = find_method(method or DEFAULT)
     if preset is None:
-        small = (dataset or "emoji") in EMBEDDED and "demo" in found.presets
-        preset = "demo" if small else next(iter(found.presets))
+        preset = next(iter(found.presets))
+        if (data or "emoji") in EMBEDDED:
+            preset = "demo" if "demo" in found.presets else preset
+        elif from_home(data).exists():
+            preset = "photos" if "photos" in found.presets else preset
     if preset not in found.presets:
         others = [
             f"{name}/{preset}" for name, other in methods().items() if preset in other.presets
@@ -54,17 +59,31 @@ def settings_before(arguments: list[str] | None) -> RunSettings:
     else from the default preset for --dataset.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in ("--method", "--preset", "--dataset", "--run-dir"):
+    for name in (
+        "--method",
+        "--preset",
+        "--dataset",
+        "--x",
+        "--y",
+        "--run-dir",
+        "--epochs",
+        "--steps",
+    ):
         first.add_argument(name)
     known, _ = first.parse_known_args(arguments)
-    preset = find_preset(known.method, known.preset, known.dataset)
-    given = {"dataset": known.dataset, "run_dir": known.run_dir}
+    preset = find_preset(known.method, known.preset, known.dataset or known.x)
+    given = {name: getattr(known, name) for name in ("dataset", "x", "y", "run_dir")}
     given = {name: value for name, value in given.items() if value is not None}
-    run = Run(dataclasses.replace(preset, **given).run_folder)
+    if known.run_dir is None:
+        run = Run(dataclasses.replace(preset, **given).run_folder)
+    else:
+        run = Run(known.run_dir)
     if known.preset is None and run.has_settings:
         before = run.read_settings()
         if known.method in (None, before.method):
-            return before
+            preset = before
+    if known.epochs and not known.steps:  # which would count for nothing beside a preset's steps
+        preset = dataclasses.replace(preset, steps=None)
     return preset
 
 
@@ -86,9 +105,8 @@ def options_of(base: RunSettings, about: str) -> type:
             "preset",
             None,
             None,
-            f"settings to start from: {', '.join(method.presets)} (default: "
-            f"{'demo for an embedded data set, else ' if 'demo' in method.presets else ''}"
-            f"{next(iter(method.presets))}); those of another method as METHOD/PRESET",
+            f"settings to start from: {', '.join(method.presets)}; those of another method as "
+            f"METHOD/PRESET ({_default_presets(method)})",
         ),
     ]
     for name, fields in in_groups(type(base)).items():
@@ -130,6 +148,12 @@ def settings_of(options: Any, kind: type[RunSettings]) -> RunSettings:
         if group.name not in ("method", "preset"):
             values |= dataclasses.asdict(getattr(options, group.name))
     return kind(**values)
+
+
+def _default_presets(method: Method) -> str:
+    told = {"demo": "demo for an embedded data set", "photos": "photos for a folder or .zip"}
+    names = [told[name] for name in told if name in method.presets]
+    return "default: " + ", ".join([*names, f"{'else ' * bool(names)}{next(iter(method.presets))}"])
 
 
 def _option(field: dataclasses.Field, hints: dict, base: RunSettings):

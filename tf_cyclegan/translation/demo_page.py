@@ -49,7 +49,7 @@ def load_model(path: Path) -> Model:
     else:
         translate = load_translators(path)
         settings = Run(path).read_settings()
-        names = dict(zip("AB", _domains(settings.dataset), strict=True))
+        names = dict(zip("AB", _domains(settings.dataset or settings.short_name), strict=True))
         x, y = (names[letter] for letter in settings.domains)
     for function in translate.values():
         # What is compiled or allocated at the first call is no part of the time shown.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..commands import import_tensorflow
 from ..errors import UserError
+from ..extras import how_to_install
 from ..local_server import most_connections
 from ..progress import log, progress
 from .demo_page import build_page, load_model, model_names
@@ -125,6 +126,5 @@ def _import_gradio() -> None:
         import gradio  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"the demo needs a package that is not there ({error.name}): "
-            "pip install 'tf_cyclegan[demo]'"
+            f"the demo needs a package that is not there ({error.name}): {how_to_install('demo')}"
         ) from error

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from ..errors import UserError
+from ..extras import how_to_install
 
 DOOR = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
 
@@ -38,7 +39,7 @@ def onnx_bytes(generator: keras.Model) -> bytes:
     except ImportError as error:
         raise UserError(
             f"--format onnx needs a package that is not there ({error.name}): "
-            "pip install tf_cyclegan[onnx]"
+            f"{how_to_install('onnx')}"
         ) from error
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
 

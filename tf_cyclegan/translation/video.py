@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..extras import how_to_install
 from ..files import writing
 from ..pictures import side_by_side as beside_each_other
 from ..progress import ProgressLine, log
@@ -46,8 +47,7 @@ def import_av():
         import av
     except ImportError as error:
         raise UserError(
-            f"--video needs a package that is not there ({error.name}): "
-            "pip install 'tf_cyclegan[video]'"
+            f"--video needs a package that is not there ({error.name}): {how_to_install('video')}"
         ) from error
     return av
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from ...errors import UserError
 from ...settings import setting
-from ..network_settings import DEMO, PAPER, TwoWay, UnpairedSettings
+from ..network_settings import DEMO, PAPER, PHOTOS, TwoWay, UnpairedSettings
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,6 @@ PRESETS: dict[str, Config] = {
     # The TensorFlow tutorial, setting for setting.
     "tutorial": Config(),
     "paper": Config(**PAPER),
+    "photos": Config(**PHOTOS),
     "demo": Config(**DEMO),
 }
