@@ -5,13 +5,17 @@ import math
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeVar, cast
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from .errors import printable
 
@@ -19,6 +23,9 @@ T = TypeVar("T")
 
 QUIET_SECONDS = 5  # what takes no longer says nothing
 LOG_SECONDS = 30  # between plain lines
+NOTEBOOK_SECONDS = 1  # between updates of the line in a notebook
+RECENT_SECONDS = 300  # that the remaining time is estimated from
+BAR_WIDTH = 10
 
 
 class _Stderr:
@@ -67,6 +74,9 @@ def log(message: str) -> None:
 class ProgressLine:
     """Shows the progress of `total` pieces of work; use it as a context manager.
 
+    A terminal has one line that moves, a notebook one that is replaced, and a file or pipe gets a line
+    every half minute. What is left is told from the second piece on, at the speed of the last minutes.
+
     Args:
         total: Pieces of work.
         what: Few words for what is done.
@@ -74,23 +84,18 @@ class ProgressLine:
     """
 
     def __init__(self, total: int, what: str, done: int = 0):
-        self.total, self.what, self.done, self._first = total, printable(what), done, done
-        self._live: Progress | None = None
+        self.total, self.what, self.done, self._text = total, printable(what), done, ""
+        self._live: Live | None = None
+        self._shown_in_notebook = None
         self._start, self._last_line = time.monotonic(), -math.inf
+        self._times = deque([(self._start, done)])  # when how many pieces were done, of late
 
     def __enter__(self):
         if console.is_terminal:
-            live = self._live = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=10),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[text]}"),
-                console=console,
-                transient=True,
+            self._live = Live(
+                get_renderable=self._line, console=console, transient=True, refresh_per_second=4
             )
-            self._task = live.add_task(self.what, total=self.total, completed=self.done, text="")
-            live.start()
+            self._live.start()
         return self
 
     def __exit__(self, *_):
@@ -98,23 +103,68 @@ class ProgressLine:
             self._live.stop()
 
     @property
-    def eta_seconds(self) -> float:
-        """Seconds until all is done at the speed so far."""
-        elapsed = time.monotonic() - self._start
-        return elapsed / max(1, self.done - self._first) * (self.total - self.done)
+    def seconds_left(self) -> float | None:
+        """Seconds until all is done at the speed of the last minutes; None where none is known."""
+        (since, first), (last, done) = self._times[0], self._times[-1]
+        if done == first:
+            return None
+        seconds = (last - since) / (done - first) * (self.total - done)
+        return max(0.0, seconds - (time.monotonic() - last))
 
-    def update(self, done: int, text: str = "") -> None:
-        """Say that `done` pieces are done; `text` follows on the line."""
-        self.done = done
-        if self._live:
-            room = console.width - len(self.what) - 2 * len(str(self.total)) - 26
-            self._live.update(self._task, completed=done, text=printable(text)[: max(0, room)])
+    def update(self, done: int, text: str = "", counts: bool = True) -> None:
+        """Say how far the work is.
+
+        Args:
+            done: Pieces done.
+            text: What follows on the line, parts with ", " between them: those that do not fit are
+                left out.
+            counts: Whether the time since the last update says anything of the speed, as that in
+                which a step was traced does not.
+        """
+        now, (last, before) = time.monotonic(), self._times[-1]
+        if not counts:
+            self._times = deque((t + now - last, d + done - before) for t, d in self._times)
+        else:
+            self._times.append((now, done))
+        while len(self._times) > 2 and now - self._times[1][0] > RECENT_SECONDS:
+            self._times.popleft()
+        self.done, self._text = done, printable(text)
+        if self._live or now - self._start <= QUIET_SECONDS:
             return
-        now = time.monotonic()
-        if now - self._start > QUIET_SECONDS and now - self._last_line > LOG_SECONDS:
+        if now - self._last_line > (NOTEBOOK_SECONDS if console.is_jupyter else LOG_SECONDS):
             self._last_line = now
-            eta = format_seconds(self.eta_seconds)
-            log(f"{self.what} {done}/{self.total}{text and ' ' + text}, {eta} to go")
+            self._tell()
+
+    def _tell(self):
+        line = ", ".join(filter(None, [f"{self.what} {self.done}/{self.total}", self._text]))
+        if (seconds := self.seconds_left) is not None:
+            line += f", {format_seconds(seconds)} to go"
+        if not console.is_jupyter:
+            log(line)
+        elif self._shown_in_notebook is None:
+            from IPython.display import display
+
+            self._shown_in_notebook = display({"text/plain": line}, raw=True, display_id=True)
+        else:
+            self._shown_in_notebook.update({"text/plain": line}, raw=True)
+
+    def _line(self) -> RenderableType:
+        """The line on a terminal, of what fits in its width; the bar is the first to go."""
+        seconds = self.seconds_left
+        head = f"{self.done}/{self.total}"
+        if seconds is not None:
+            head += f", {format_seconds(seconds)} to go"
+        room = console.width - len(self.what) - 1
+        with_bar = room > len(head) + BAR_WIDTH + 1
+        room -= (BAR_WIDTH + 1) * with_bar
+        for part in self._text.split(", ") if self._text else ():
+            if len(head) + len(part) + 2 >= room:
+                break
+            head += f", {part}"
+        grid = Table.grid(padding=(0, 1))
+        bar = ProgressBar(self.total, self.done, width=BAR_WIDTH)
+        grid.add_row(self.what, *([bar] if with_bar else []), Text(head, no_wrap=True))
+        return grid
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:

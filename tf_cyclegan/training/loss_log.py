@@ -88,4 +88,4 @@ class LossLog:
         kinds: dict[str, list[str]] = {}
         for name, value in self.newest.items():
             kinds.setdefault(name.rsplit("_", 1)[0], []).append(f"{value:.3f}")
-        return " ".join(f"{kind} {'/'.join(values)}" for kind, values in kinds.items())
+        return ", ".join(f"{kind} {'/'.join(values)}" for kind, values in kinds.items())

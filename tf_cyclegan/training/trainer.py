@@ -22,11 +22,13 @@ from ..progress import ProgressLine, log
 from ..settings import RunSettings, named, option
 from .checkpoints import Checkpoint, tensorflow_disk_errors
 from .clock import Speed, StepClock
-from .devices import Devices
+from .devices import Devices, accelerated
+from .forecast import forecast
 from .loss_log import LossLog, NotFinite
 from .run import Run
 
 SAMPLE_ROWS = 8
+FORECAST_STEPS = 3  # after the one that traces
 
 
 class Interrupted(Exception):
@@ -184,7 +186,8 @@ class Trainer:
         config, total = self.config, self.total_steps
         speed = Speed(config.batch_size)
         batches = self.devices.batches(self.data, first, total)
-        step = first
+        step, text = first, ""
+        told = traced = False
         while step < total:
             before, step = step, self._end_of_call(step)
             with self._clock:
@@ -199,9 +202,11 @@ class Trainer:
             if due:
                 self._look_at_losses()
                 self._losses.tell_tensorboard()
-                if line:
-                    epoch = -(-step // self.data.steps_per_epoch)
-                    line.update(step, f"epoch {epoch}, {speed.at(step)}, {self._losses}")
+                epoch = -(-step // self.data.steps_per_epoch)
+                text = f"epoch {epoch}, {speed.at(step)}, {self._losses}"
+            if line:
+                line.update(step, text, counts=before != first)
+                told = told or self._forecast(line, step - first)
             stop = caught[0] if caught else 0
             if self.devices.workers > 1:  # they stop at the same step, where any was told to
                 stop = max(self.devices.all_workers(stop)) if due else 0
@@ -211,10 +216,23 @@ class Trainer:
                 self.devices.all_workers(0)  # until the checkpoint is written
                 raise Interrupted(stop, step)
             # After the checkpoint, so that nothing is lost where they fail; `_cut_off_at` sees it.
-            if self._samples_are_due(step):
+            samples_due, evaluation_due = self._samples_are_due(step), self._evaluation_is_due(step)
+            if samples_due:
                 self._save_samples(step, *samples)
-            if self._evaluation_is_due(step):
+            if evaluation_due:
                 self._save_evaluation(step)
+            if line and not traced and (samples_due or evaluation_due):
+                line.update(step, text, counts=False)
+                traced = True
+
+    def _forecast(self, line: ProgressLine, done: int) -> bool:
+        """Say once, after the first steps, how long a run without an accelerator will take."""
+        if done <= FORECAST_STEPS:
+            return False
+        words = forecast(self.config, line.seconds_left or 0)
+        if words and not accelerated():
+            log(words)
+        return True
 
     @contextmanager
     def _checkpoint_first(self) -> Iterator[None]:
