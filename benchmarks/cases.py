@@ -26,6 +26,14 @@ CONTRASTIVE: dict[str, RunSettings] = {
     "fastcut_64": replace(CUT_PRESETS["fastcut"], image_size=64, **_SMALL),
     "cut_64": replace(CUT_PRESETS["paper"], image_size=64, **_SMALL),
 }
+# What a run without a GPU is told would be faster (training/forecast.py); run where named.
+_PHOTOS = PRESETS["photos"]
+PHOTOS = {
+    "photos_256": replace(_PHOTOS, image_size=256),
+    "photos_128": replace(_PHOTOS, image_size=128),
+    "photos_128_unet": replace(_PHOTOS, image_size=128, generator="unet"),
+    "photos_128_narrow": replace(_PHOTOS, image_size=128, filters=32),
+}
 # For the tests, which do not wait for XLA.
 TINY = {
     "tiny_resnet": replace(
@@ -55,6 +63,6 @@ def case(name: str) -> RunSettings:
         UserError: There is none of that name.
     """
     try:
-        return (CASES | CONTRASTIVE | TINY)[name]
+        return (CASES | CONTRASTIVE | PHOTOS | TINY)[name]
     except KeyError:
         raise UserError(f"there is no case {name}; there are {', '.join(CASES)}") from None

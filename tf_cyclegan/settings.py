@@ -286,6 +286,15 @@ class RunSettings:
         """The data in words, as they were given."""
         return " and ".join(self.data_places)
 
+    def has_data_of(self, other: "RunSettings") -> bool:
+        """Whether others name the same data, however they spell the path."""
+
+        def real(place: str) -> str:
+            path = from_home(place)
+            return os.path.realpath(path) if path.exists() else place
+
+        return [real(p) for p in self.data_places] == [real(p) for p in other.data_places]
+
     @property
     def short_name(self) -> str:
         """The data in a word that a folder can have: horses2zebras for my/horses and my/zebras."""

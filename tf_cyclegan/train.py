@@ -15,21 +15,21 @@ from .training.options import options_of, settings_before, settings_of
 ABOUT = "Train a translator between two domains of images."
 
 
-def parse_config(arguments: list[str] | None = None) -> RunSettings:
-    """Turn command line options into settings; an error or --help ends the program."""
+def parse_config(arguments: list[str] | None = None) -> tuple[RunSettings, int | None]:
+    """Options as settings, and --more-epochs; an error or --help ends the program."""
     base = settings_before(arguments)
     options: Any = parse(options_of(base, ABOUT), arguments, "train")
-    return settings_of(options, type(base))
+    return settings_of(options, type(base)), options.more_epochs
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command: `python -m tf_cyclegan.train`."""
-    config = parse_config(arguments)
+    config, more_epochs = parse_config(arguments)
     import_tensorflow()
     from .training.trainer import Interrupted
 
     try:
-        train(config)
+        train(config, more_epochs=more_epochs)
     except Interrupted as interruption:
         log(
             f"stopped after a checkpoint of step {interruption.step}; go on with: "
@@ -42,9 +42,12 @@ class _CallableModule(types.ModuleType):
     """Lets `tf_cyclegan.train(config)` work although `train` is also this module's name."""
 
     def __call__(
-        self, config: RunSettings, on_sample: Callable[[Path], None] | None = None
+        self,
+        config: RunSettings,
+        on_sample: Callable[[Path], None] | None = None,
+        more_epochs: int | None = None,
     ) -> Path:
-        return train(config, on_sample)
+        return train(config, on_sample, more_epochs)
 
 
 sys.modules[__name__].__class__ = _CallableModule

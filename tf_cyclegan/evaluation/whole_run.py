@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import UserError
 from ..methods import method_of
 from ..progress import log
 from ..settings import AUTO, RunSettings
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
 FEW_IMAGES = 1000
 
 
-def train(config: RunSettings, on_sample: Callable[[Path], None] | None = None) -> Path:
+def train(
+    config: RunSettings,
+    on_sample: Callable[[Path], None] | None = None,
+    more_epochs: int | None = None,
+) -> Path:
     """Train as `config` says, or go on where its run folder ended, and export both directions.
 
     Args:
         config: Every setting of the run.
         on_sample: Called with the path of every sample picture once it is written, as a notebook
             does to show it.
+        more_epochs: Lengthen a run that has come to its end by so many. The learning rate is from
+            there on that of a run of the new length, so that where it had fallen to 0 it is higher
+            again, and falls to 0 by the new end.
 
     Returns:
         The folder of the run.
@@ -43,10 +51,10 @@ def train(config: RunSettings, on_sample: Callable[[Path], None] | None = None) 
     if devices.is_chief:
         check_run_folder(run, config)
     with devices.lost_workers_told(), run.held() if devices.is_chief else nullcontext():
-        return _train_on(devices, config, run, on_sample)
+        return _train_on(devices, config, run, on_sample, more_epochs)
 
 
-def _train_on(devices, config: RunSettings, run: Run, on_sample) -> Path:
+def _train_on(devices, config: RunSettings, run: Run, on_sample, more_epochs) -> Path:
     from ..data.pipeline import load_dataset
     from ..training.initial_networks import load_initial_networks
     from ..training.trainer import Trainer, check_run_folder, xla_pays
@@ -62,6 +70,13 @@ def _train_on(devices, config: RunSettings, run: Run, on_sample) -> Path:
         tell = _tell_nothing
     data = load_dataset(config, method_of(config).paired)
     total_steps = config.steps or config.epochs * data.steps_per_epoch
+    if more_epochs is not None:
+        config = lengthened(config, run, total_steps, more_epochs, data.steps_per_epoch)
+        total_steps = config.steps or config.epochs * data.steps_per_epoch
+        tell(
+            f"{run} goes on to step {total_steps}; from here its learning rate is that of a run of so "
+            "many steps, and its bits are not those of one that was as long from the start"
+        )
     tell_about_data(data, total_steps, tell)
     with devices.scope():
         method = method_of(config).build(config, total_steps, devices.replicas(xla_pays(config)))
@@ -75,7 +90,10 @@ def _train_on(devices, config: RunSettings, run: Run, on_sample) -> Path:
         f"{total_steps} steps of batch {config.batch_size} on {devices.name}"
     )
     if trainer.step >= total_steps:
-        tell(f"the run is complete at step {trainer.step}; choose another --run-dir for a new one")
+        tell(
+            f"the run is complete at step {trainer.step}; --more-epochs lengthens it, and another "
+            "--run-dir is a new one"
+        )
     elif trainer.step:
         tell(f"continuing at step {trainer.step}")
     trainer.run()
@@ -92,6 +110,28 @@ def sized(config: RunSettings, run: Run, accelerated: bool) -> RunSettings:
     if config.image_size == AUTO and run.has_settings:
         return dataclasses.replace(config, image_size=run.read_settings().image_size)
     return config.sized(accelerated)
+
+
+def lengthened(
+    config: RunSettings, run: Run, total_steps: int, more_epochs: int, steps_per_epoch: int
+) -> RunSettings:
+    """The settings of a run that is complete, with more epochs.
+
+    Raises:
+        UserError: It is not complete, or `more_epochs` is not positive.
+    """
+    if more_epochs < 1:
+        raise UserError(f"--more-epochs is {more_epochs}; it must be at least 1")
+    newest = run.newest_checkpoint()
+    step = newest.step if newest else 0
+    if step < total_steps:
+        raise UserError(
+            f"--more-epochs is for a run that has come to its end; {run} is at step {step} of "
+            f"{total_steps}: go on without it"
+        )
+    if config.steps:
+        return dataclasses.replace(config, steps=config.steps + more_epochs * steps_per_epoch)
+    return dataclasses.replace(config, epochs=config.epochs + more_epochs)
 
 
 def tell_about_data(data: "UnpairedImages", total_steps: int, tell: Callable[[str], None]) -> None:

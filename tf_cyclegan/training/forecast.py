@@ -5,7 +5,8 @@ import dataclasses
 from ..settings import RunSettings
 
 LONG_SECONDS = 3600
-# What the time of a step becomes on a CPU, as benchmarks/step_times.py measured it.
+# What the time of a step becomes on a CPU: python -m benchmarks.train_step --cases photos_256
+# photos_128 photos_128_unet photos_128_narrow
 SHARES = (
     ("image_size", 256, 128, 0.4),
     ("filters", 64, 32, 0.25),

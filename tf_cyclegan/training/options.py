@@ -14,6 +14,10 @@ from ..methods.method import Method
 from ..settings import RunSettings, in_groups
 from .run import Run
 
+MORE_EPOCHS = (
+    "lengthen a run that has come to its end; its learning rate goes on as that of one so long"
+)
+
 
 def find_preset(
     method: str | None = None, preset: str | None = None, data: str | None = None
@@ -108,6 +112,11 @@ def options_of(base: RunSettings, about: str) -> type:
             f"settings to start from: {', '.join(method.presets)}; those of another method as "
             f"METHOD/PRESET ({_default_presets(method)})",
         ),
+        (
+            "more_epochs",
+            Annotated[int | None, tyro.conf.arg(help=MORE_EPOCHS)],
+            dataclasses.field(default=None),
+        ),
     ]
     for name, fields in in_groups(type(base)).items():
         group = dataclasses.make_dataclass(name, [_option(field, hints, base) for field in fields])
@@ -145,7 +154,7 @@ def settings_of(options: Any, kind: type[RunSettings]) -> RunSettings:
     """
     values = {}
     for group in dataclasses.fields(options):
-        if group.name not in ("method", "preset"):
+        if group.name not in ("method", "preset", "more_epochs"):
             values |= dataclasses.asdict(getattr(options, group.name))
     return kind(**values)
 

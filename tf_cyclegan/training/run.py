@@ -14,6 +14,8 @@ from ..methods import method_of, read_settings
 from ..settings import RunSettings
 from .checkpoints import Checkpoint, find_checkpoints, newest_readable, save_checkpoint
 
+_COUNTED = ("trainA", "trainB")  # what data.json must say
+
 
 class Log:
     """A file of JSON lines, each an object with the "step" that it is of."""
@@ -135,17 +137,17 @@ class Run:
         """Keep the settings that the run goes on with."""
         write_file(self._settings_path, config.to_json())
 
-    def read_data_facts(self) -> dict[str, int] | None:
-        """How many images there were when the run began, by split; None if the file is damaged."""
+    def read_data_facts(self) -> dict[str, int | str] | None:
+        """How many images there were, and a sum of their names; None if the file is damaged."""
         try:
             facts = json.loads(self.data_path.read_bytes())
         except (OSError, ValueError, RecursionError):
             return None
-        are_counts = isinstance(facts, dict) and all(type(n) is int for n in facts.values())
-        return facts if are_counts and facts else None
+        is_whole = isinstance(facts, dict) and all(type(facts.get(s)) is int for s in _COUNTED)
+        return facts if is_whole else None
 
-    def write_data_facts(self, facts: Mapping[str, int]) -> None:
-        """Keep how many images there are, by split."""
+    def write_data_facts(self, facts: Mapping[str, int | str]) -> None:
+        """Keep how many images there are, "trainA" and "trainB", and sums of their names."""
         write_file(self.data_path, json.dumps(facts, indent=2) + "\n")
 
     def held(self) -> AbstractContextManager[None]:

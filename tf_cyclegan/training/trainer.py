@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..commands import ending_signals
+from ..data.piles import names_digest
 from ..data.pipeline import UnpairedImages
 from ..errors import CannotWrite, UserError
 from ..files import write_file
@@ -121,25 +122,35 @@ class Trainer:
                 f"{run.data_path} is gone or damaged, so that nobody can see whether these are the "
                 f"images that the run began with; written anew for those that are here: {now}"
             )
-        for split in now:
-            if before and before.get(split) != now[split]:
+        elif changes := changed_data(before, now):
+            was, told = run.read_settings(), ", ".join(changes)
+            if not was.has_data_of(self.config):
                 raise UserError(
-                    f"{run} was trained with {before.get(split)} images in {split}, now there are "
-                    f"{now[split]}: restore the data or choose another --run-dir"
+                    f"{run} was trained on {was.data_name}, and {self.config.data_name} holds other "
+                    f"images ({told}): point at the same ones, or choose another --run-dir"
                 )
+            log(
+                f"the images are not those that {run} began with ({told}): it goes on with these, in "
+                "another order from here, so that no run ends with the same bits any more"
+            )
         newest.restore(self._checkpoint)
         if not self.devices.is_chief:
             return
-        if before is None:
-            run.write_data_facts(now)
+        run.write_data_facts(now)
         run.write_settings(self.config)
         # What was logged after the checkpoint will be logged again.
         run.metrics.cut_after(self.step)
         run.evaluations.cut_after(self.step)
         run.times.cut_after(self.step)
 
-    def _data_facts(self) -> dict[str, int]:
-        return {"trainA": len(self.data.train_x), "trainB": len(self.data.train_y)}
+    def _data_facts(self) -> dict[str, int | str]:
+        x, y = self.data.train_x, self.data.train_y
+        return {
+            "trainA": len(x),
+            "trainB": len(y),
+            "namesA": names_digest(x.names),
+            "namesB": names_digest(y.names),
+        }
 
     def run(self) -> None:
         """Train until the run is complete, and make what is due at its end and not there yet.
@@ -389,6 +400,18 @@ def xla_pays(config: RunSettings) -> bool:
     return config.jit == "on"
 
 
+def changed_data(before: Mapping, now: Mapping) -> list[str]:
+    """How images differ from those of another time, in words; their names where that had any."""
+    changes = []
+    for letter in "AB":
+        split, names = f"train{letter}", f"names{letter}"
+        if before.get(split) != now[split]:
+            changes.append(f"{before.get(split)} in {split}, now {now[split]}")
+        elif before.get(names, now[names]) != now[names]:
+            changes.append(f"other names in {split}")
+    return changes
+
+
 def check_run_folder(run: Run, config: RunSettings) -> None:
     """See that a run with these settings can begin or go on in a folder.
 
@@ -410,16 +433,23 @@ def check_run_folder(run: Run, config: RunSettings) -> None:
         )
     before, now = (dataclasses.asdict(each) for each in (settings, config))
     free = named(dataclasses.fields(config), may_change=True)
+    free |= {"dataset", "x", "y"}  # what counts is what they hold, which the trainer sees to
     if config.decay_start >= 1:
         free |= {"epochs", "steps"}  # at a constant rate a run may go on for longer
-    differing = [
-        f"{option(name)} (was {before[name]}, now {now[name]})"
+    differing = {
+        name: f"{option(name)} (was {before[name]}, now {now[name]})"
         for name in now
         if name not in free and before[name] != now[name]
-    ]
+    }
+    if differing.keys() and differing.keys() <= {"epochs", "steps"}:
+        raise UserError(
+            f"the learning rate of {run} falls to 0 at the end that it was begun with, so that "
+            f"{', '.join(differing.values())} would have changed what is trained already: let it come "
+            "to that end without it, and lengthen it then with --more-epochs"
+        )
     if differing:
         raise UserError(
-            f"{run} holds a run with other settings: {', '.join(differing)}; "
+            f"{run} holds a run with other settings: {', '.join(differing.values())}; "
             "give it the same ones or choose another --run-dir"
         )
 
