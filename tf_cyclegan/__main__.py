@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from .commands import run_command
+from .commands import run_command, version
 
 COMMANDS = {
     "train": "train a translator between two domains of images, by any method",
@@ -26,9 +26,12 @@ def main() -> None:
         command = importlib.import_module(f"{__package__}.{name}")
         run_command(lambda: command.main(sys.argv[2:]))
         return
-    usage = "usage: tf-cyclegan COMMAND [--help]\n" + "".join(
+    usage = "usage: tf-cyclegan COMMAND [--help | --version]\n" + "".join(
         f"\n  {command:10} {text}" for command, text in COMMANDS.items()
     )
+    if name == "--version":
+        print(version())
+        return
     if name in ("-h", "--help"):
         print(usage)
         return

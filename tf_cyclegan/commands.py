@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from .errors import UserError
 from .files import from_home
+from .help_texts import registry, with_defaults_told
 from .progress import log
 
 Options = TypeVar("Options")
@@ -27,16 +28,28 @@ NOTES = re.compile(
 
 
 def parse(options: type[Options], arguments: list[str] | None, name: str) -> Options:
-    """Parse the command line into a dataclass; an error or --help ends the program.
+    """Parse the command line into a dataclass; an error, --help or --version ends the program.
 
     A ~ at the beginning of a path is the user's home: shells see to that in `--output ~/x`, but not in
     `--output=~/x`.
     """
     import tyro
 
-    parsed: Any = tyro.cli(options, args=arguments, prog=f"tf-cyclegan {name}")
+    if "--version" in (sys.argv[1:] if arguments is None else arguments):
+        print(version())
+        sys.exit()
+    described = with_defaults_told(options)
+    with registry():
+        parsed: Any = tyro.cli(described, args=arguments, prog=f"tf-cyclegan {name}")
     given = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
-    return dataclasses.replace(parsed, **{name: _from_home(given[name]) for name in given})
+    return options(**{name: _from_home(given[name]) for name in given})
+
+
+def version() -> str:
+    """What --version says."""
+    from . import __version__
+
+    return f"tf-cyclegan {__version__}"
 
 
 def _from_home(value):

@@ -9,6 +9,7 @@ import tyro
 from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
 from .files import check_writable, writing
+from .help_texts import told
 from .progress import log
 from .torch_weights.checkpoint import read_checkpoint
 from .torch_weights.pretrained import NAMES, fetch_pretrained
@@ -28,7 +29,7 @@ class Options:
     """latest_net_G.pth, or another state dict of a generator or discriminator, or .safetensors"""
     pretrained: Annotated[
         str | None,
-        tyro.conf.arg(metavar="NAME", help="fetch what the authors published: " + ", ".join(NAMES)),
+        told("fetch what the authors published: " + ", ".join(NAMES), None, metavar="NAME"),
     ] = None
 
 

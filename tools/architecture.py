@@ -21,6 +21,7 @@ GROUND_FILES = (
     "local_server",
     "errors",
     "extras",
+    "help_texts",
     "files",
     "progress",
     "commands",

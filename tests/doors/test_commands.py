@@ -1,6 +1,7 @@
 """The mistakes that users make: each gets one sentence and exit code 2."""
 
 import dataclasses
+import importlib
 import os
 import re
 import signal
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 from conftest import write_images
 
+import tf_cyclegan
 from tf_cyclegan import ablate, commands, convert, evaluate, export, study, train, translate
+from tf_cyclegan.__main__ import COMMANDS
 from tf_cyclegan.methods.cyclegan.settings import Config
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
@@ -252,3 +255,25 @@ def start(script, state):
 )
 def test_of_what_tensorflow_says_at_its_start_the_notes_are_left_out(line, is_note):
     assert bool(commands.NOTES.match(line)) == bool(is_note)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_each_default_once_and_every_command_its_version(name, capsys):
+    main = importlib.import_module(f"tf_cyclegan.{name}").main
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    words = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    assert "None" not in words
+    assert not re.search(r"\(default: [^)]*\) \(default", words)
+    assert not exit_.value.code
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert capsys.readouterr().out == f"tf-cyclegan {tf_cyclegan.__version__}\n"
+    assert not exit_.value.code
+
+
+def test_the_word_none_takes_away_what_a_preset_sets():
+    config, _ = train.parse_config(["--load-size", "None", "--image-size", "64x32"])
+    assert (config.load_size, config.image_size, config.steps) == (None, "64x32", 2000)
+    config, more_epochs = train.parse_config(["--epochs", "3", "--more-epochs", "2"])
+    assert (config.steps, config.epochs, more_epochs) == (None, 3, 2)

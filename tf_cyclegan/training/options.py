@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from ..data.embedded import EMBEDDED
 from ..errors import UserError
 from ..files import from_home
+from ..help_texts import told
 from ..methods import DEFAULT, find_method, method_of, methods
 from ..methods.method import Method
 from ..settings import RunSettings, in_groups
@@ -114,7 +115,7 @@ def options_of(base: RunSettings, about: str) -> type:
         ),
         (
             "more_epochs",
-            Annotated[int | None, tyro.conf.arg(help=MORE_EPOCHS)],
+            Annotated[int | None, told(MORE_EPOCHS, None)],
             dataclasses.field(default=None),
         ),
     ]
@@ -134,14 +135,12 @@ def common_options(without: Sequence[str]) -> type:
     Args:
         without: Names of those that a command sets in its own way.
     """
-    import tyro
 
     hints = typing.get_type_hints(RunSettings)
     members = []
     for field in dataclasses.fields(RunSettings):
         if field.name not in without:
-            told = tyro.conf.arg(help=field.metadata["help"], aliases=field.metadata["aliases"])
-            hint = Annotated[hints[field.name] | None, told]
+            hint = Annotated[hints[field.name] | None, _told(field, None)]
             members.append((field.name, hint, dataclasses.field(default=None)))
     return dataclasses.make_dataclass("Common", members)
 
@@ -166,15 +165,15 @@ def _default_presets(method: Method) -> str:
 
 
 def _option(field: dataclasses.Field, hints: dict, base: RunSettings):
-    import tyro
-
-    told = tyro.conf.arg(help=field.metadata["help"], aliases=field.metadata["aliases"])
-    default = dataclasses.field(default=getattr(base, field.name))
-    return field.name, Annotated[hints[field.name], told], default
+    value = getattr(base, field.name)
+    hint = Annotated[hints[field.name], _told(field, value)]
+    return field.name, hint, dataclasses.field(default=value)
 
 
-def _choice(name: str, default: str | None, choices: tuple | None, told: str):
-    import tyro
+def _told(field: dataclasses.Field, default: Any):
+    return told(field.metadata["help"], default, aliases=field.metadata["aliases"])
 
+
+def _choice(name: str, default: str | None, choices: tuple | None, help: str):
     hint = typing.Literal[choices] if choices else str | None
-    return name, Annotated[hint, tyro.conf.arg(help=told)], dataclasses.field(default=default)
+    return name, Annotated[hint, told(help, default)], dataclasses.field(default=default)
