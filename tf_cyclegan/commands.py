@@ -47,9 +47,7 @@ def parse(options: type[Options], arguments: list[str] | None, name: str) -> Opt
 
 def version() -> str:
     """What --version says."""
-    from . import __version__
-
-    return f"tf-cyclegan {__version__}"
+    return f"tf-cyclegan {sys.modules[__package__].__version__}"
 
 
 def _from_home(value):
