@@ -4,16 +4,18 @@ import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from .commands import import_tensorflow, parse, run_command
-from .data.embedded import EMBEDDED
 from .errors import UserError
 from .evaluation.processes import Stopped
 from .files import check_writable, holding
 from .methods.cyclegan.settings import PRESETS, Config
 from .progress import log
-from .settings import MAX_PIXELS
+from .training.options import common_options, find_preset, given
+from .training.run import Run
 
 # The paper's variants, section 5.1.4, and its identity loss, section 5.2. None but the last has that.
 VARIANTS = {
@@ -26,28 +28,49 @@ VARIANTS = {
 }
 
 
+Common = common_options([Config], without=["run_dir"])
+
+
 @dataclass(frozen=True)
 class Options:
     """Train variants of the objective with one budget and seed, and compare them in a table."""
 
-    dataset: str = "emoji"
-    """a TFDS name, a folder or .zip with trainA and trainB, emoji or earth"""
-    data_dir: str | None = None
-    """where TFDS keeps prepared data sets (default: ~/tensorflow_datasets)"""
-    preset: Literal["tutorial", "paper", "demo"] | None = None
-    """all other settings (default: demo for emoji and earth, else tutorial)"""
+    run: Path | None = None
+    """take the settings of this run of CycleGAN, and its data"""
+    preset: Literal[tuple(PRESETS)] | None = None
+    """settings to start from (default: as train chooses for the data)"""
     variants: tuple[Literal[tuple(VARIANTS)], ...] = tuple(VARIANTS)
     """which variants, in the order of the table"""
-    max_pixels: int = MAX_PIXELS
-    """images of more pixels are not decoded: a small file can fill the memory"""
-    steps: int | None = None
-    """train each for this many steps (default: as the preset)"""
-    seed: int = 0
-    """initial weights, data order and every random choice, the same for all"""
     jobs: int = 1
     """variants at a time, each a process of its own"""
     output: Path | None = None
-    """folder for a run of each variant, table.md and index.html (default: runs/DATASET_ablation)"""
+    """folder for a run of each variant, table.md and index.html (default: runs/DATASET_ablation, or
+    RUN_ablation)"""
+    settings: Annotated[Common, tyro.conf.OmitArgPrefixes] = dataclasses.field(
+        default_factory=Common
+    )
+
+
+def settings_to_start_from(options: Options) -> Config:
+    """The settings of all variants, but for their terms: a run's or a preset's, and what is given.
+
+    Raises:
+        UserError: There is no such run, it is one of another method, or a value does not fit.
+    """
+    values = given(options.settings)
+    if options.run is None:
+        base = find_preset("cyclegan", options.preset, values.get("dataset") or values.get("x"))
+    elif options.preset is not None:
+        raise UserError("give either --run or --preset: both are settings to start from")
+    else:
+        base = dataclasses.replace(Run(options.run).read_settings(), run_dir=str(options.run))
+        if not isinstance(base, Config):
+            raise UserError(
+                f"{options.run} is a run of {base.method}; ablate varies CycleGAN alone"
+            )
+    if "epochs" in values:
+        values.setdefault("steps", None)
+    return dataclasses.replace(base, **values)
 
 
 def variant_config(base: Config, name: str, folder: Path) -> Config:
@@ -88,25 +111,23 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError(f"--variants takes each of {', '.join(VARIANTS)} once at most")
     if options.jobs < 1:
         raise UserError(f"--jobs is {options.jobs}; it must be at least 1")
-    preset = options.preset or ("demo" if options.dataset in EMBEDDED else "tutorial")
-    base = dataclasses.replace(
-        PRESETS[preset],
-        dataset=options.dataset,
-        data_dir=options.data_dir,
-        seed=options.seed,
-        max_pixels=options.max_pixels,
-        **({"steps": options.steps} if options.steps else {}),
-    )
+    base = settings_to_start_from(options)
     default = base.run_folder
     folder = options.output or default.with_name(f"{default.name}_ablation")
     import_tensorflow()
+    from .training.devices import accelerated
+
     try:
+        base = base.sized(accelerated())
         text = ablate(base, list(options.variants), folder, options.jobs)
     except Stopped as stopped:
         log("stopped; the same command goes on")
         sys.exit(128 + stopped.signal)
     print(text, end="")
-    log(f"wrote {folder / 'table.md'} and {folder / 'index.html'}; the runs are beside them")
+    log(
+        f"wrote {folder / 'table.md'}, {folder / 'index.html'} and the pictures of all variants, "
+        f"{folder / 'x_to_y.png'} and {folder / 'y_to_x.png'}; the runs are beside them"
+    )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from trainings import quick_trainings
 
 from tf_cyclegan import ablate
 from tf_cyclegan.methods.cyclegan.settings import Config
+from tf_cyclegan.training.run import Run
 
 # The terms that each variant of the paper's section 5.1.4 is left with.
 GAN = {"generator_g", "generator_f", "discriminator_x", "discriminator_y"}
@@ -21,14 +22,15 @@ TERMS = {
 
 
 @pytest.fixture
-def tiny_preset(image_folder, monkeypatch):
+def tiny_run(image_folder, tmp_path):
+    """The folder of a run that has but begun, for its settings."""
     settings = TINY_SETTINGS | {"steps": 1}
-    preset = Config(dataset=str(image_folder), **settings)
-    monkeypatch.setattr(ablate, "PRESETS", {"tutorial": preset})
+    Run(tmp_path / "base").write_settings(Config(dataset=str(image_folder), **settings))
+    return tmp_path / "base"
 
 
-def test_variants_in_a_table_and_resumable(tiny_preset, image_folder, tmp_path, command):
-    options = ("--dataset", image_folder, "--output", tmp_path / "out", "--variants")
+def test_variants_of_a_run_in_a_table_and_resumable(tiny_run, tmp_path, command):
+    options = ("--run", tiny_run, "--filters", "3", "--output", tmp_path / "out", "--variants")
     with quick_trainings():
         code, errors = command(ablate.main, *options, "cycle_alone", "gan_alone", "--jobs", 2)
     assert code == 0, errors
@@ -38,6 +40,9 @@ def test_variants_in_a_table_and_resumable(tiny_preset, image_folder, tmp_path, 
     # Again with one more: only that is trained.
     with quick_trainings():
         code, errors = command(ablate.main, *options, "gan_alone", "cyclegan")
+    assert "WARNING" not in errors
+    assert (tmp_path / "out" / "x_to_y.png").is_file() and "x_to_y.png" in errors
+    assert Run(runs["gan_alone"]).read_settings().filters == 3
     assert code == 0 and "gan_alone is done" in errors and "cyclegan is done" not in errors
     assert trained == {name: (run / "config.json").stat().st_mtime_ns for name, run in runs.items()}
 

@@ -138,14 +138,6 @@ def test_the_options_of_a_run_need_not_be_repeated(config, command):
     assert code == 2 and "--filters (was 2, now 5)" in errors
 
 
-def test_changed_data_is_noticed(config):
-    run = Run(config.run_folder)
-    assert run.read_data_facts() == {"trainA": 5, "trainB": 7}
-    run.write_data_facts({"trainA": 5, "trainB": 8})
-    with pytest.raises(UserError, match="with 8 images in trainB, now there are 7"):
-        cg.train(dataclasses.replace(config, steps=8))
-
-
 def test_a_loss_that_is_not_finite_stops_the_run(config, monkeypatch):
     real_step = CycleGAN.train_step
 

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import UserError
-from ..settings import RunSettings, option
+from ..settings import AUTO, RunSettings, option
 from ..training.options import find_preset
 
 
 def parse_entries(
-    entries: Sequence[str], common: Mapping[str, Any], own: Sequence[str] = ()
+    entries: Sequence[str],
+    common: Mapping[str, Any],
+    own: Sequence[str] = (),
+    run: RunSettings | None = None,
 ) -> dict[str, RunSettings]:
     """The settings of every entry, by its name.
 
@@ -20,8 +23,11 @@ def parse_entries(
         entries: Each [NAME=]METHOD[/PRESET][:setting=value,...]: cyclegan, cyclegan/paper or
             no_identity=cyclegan:lambda_identity=0. Its name, which is that of its folder too, is the
             entry as it stands, with "_" for what is no letter, where it has no other.
-        common: Settings for all of them, on top of their presets; an entry's own go before these.
+        common: Settings for all of them that have such, on top of their presets; an entry's own go
+            before these.
         own: Names of the settings that an entry may not have of its own.
+        run: The settings of a run, in place of the presets of entries that name none, where they have
+            such; those of its data go before every preset's.
 
     Raises:
         UserError: There is no such method, preset or setting, a value does not fit, two have one name,
@@ -29,14 +35,22 @@ def parse_entries(
     """
     found: dict[str, RunSettings] = {}
     for entry in entries:
-        name, settings = _parse(entry, common, own)
+        name, settings = _parse(entry, common, own, run)
         if name in found:
             raise UserError(f"--entries has {name} twice; name one of them: NAME={entry}")
         found[name] = settings
     if not found:
         raise UserError("--entries names nothing to compare")
+    for name in common:
+        if not any(hasattr(settings, name) for settings in found.values()):
+            raise UserError(f"no entry has a setting {option(name)}")
     for name in ("image_shape", "resize_method"):
-        values = {key: getattr(settings, name) for key, settings in found.items()}
+        values = {
+            key: AUTO
+            if name == "image_shape" and settings.image_size == AUTO
+            else getattr(settings, name)
+            for key, settings in found.items()
+        }
         if len(set(values.values())) > 1:
             raise UserError(
                 "their numbers could not be compared: "
@@ -46,7 +60,9 @@ def parse_entries(
     return found
 
 
-def _parse(entry: str, common: Mapping, own: Sequence[str]) -> tuple[str, RunSettings]:
+def _parse(
+    entry: str, common: Mapping, own: Sequence[str], run: RunSettings | None
+) -> tuple[str, RunSettings]:
     match = re.fullmatch(r"(?:([\w.-]+)=)?(\w+)(/\w+)?(?::(.+))?", entry)
     if not match:
         raise UserError(
@@ -54,8 +70,20 @@ def _parse(entry: str, common: Mapping, own: Sequence[str]) -> tuple[str, RunSet
             "METHOD:setting=value,setting=value, with NAME= before it if it is to have another name"
         )
     name, method, preset, values = match.groups()
-    base = find_preset(method, preset and method + preset, common.get("dataset"))
-    changed = dict(common)
+    data = common.get("dataset") or common.get("x")
+    base = find_preset(method, preset and method + preset, data)
+    fields = {field.name: field for field in dataclasses.fields(base)}
+    if run:
+        base = dataclasses.replace(
+            base,
+            **{
+                field.name: getattr(run, field.name)
+                for field in dataclasses.fields(run)
+                if field.name in fields and not (preset and field.metadata["group"] != "data")
+            },
+            run_dir=None,
+        )
+    changed = {name: value for name, value in common.items() if name in fields}
     for pair in values.split(",") if values else ():
         setting, equals, text = pair.partition("=")
         setting = setting.strip().removeprefix("--").replace("-", "_")

@@ -43,7 +43,10 @@ def compare(
         UserError: The data, a folder or the settings do not allow it.
         Stopped: A signal came; the same call goes on.
     """
+    from ..training.devices import accelerated
+
     check_writable(folder / "table.md")
+    entries = {name: settings.sized(accelerated()) for name, settings in entries.items()}
     check_same_test_images(entries)
     with holding(folder, "comparison", "choose another --output"):
         if steps is not None:

@@ -129,20 +129,31 @@ def options_of(base: RunSettings, about: str) -> type:
     return options
 
 
-def common_options(without: Sequence[str]) -> type:
-    """A dataclass for tyro: the settings that every run has, each None where it is not given.
+def common_options(kinds: Sequence[type[RunSettings]], without: Sequence[str]) -> type:
+    """A dataclass for tyro: every setting that some kinds of settings have, None where not given.
 
     Args:
-        without: Names of those that a command sets in its own way.
+        kinds: The settings of methods.
+        without: Names of settings that a command gives in its own way.
     """
+    members = {}
+    for kind in kinds:
+        hints = typing.get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            if field.name not in without and field.name not in members:
+                hint = Annotated[hints[field.name] | None, _told(field, None)]
+                members[field.name] = (field.name, hint, dataclasses.field(default=None))
+    return dataclasses.make_dataclass("Common", members.values())
 
-    hints = typing.get_type_hints(RunSettings)
-    members = []
-    for field in dataclasses.fields(RunSettings):
-        if field.name not in without:
-            hint = Annotated[hints[field.name] | None, _told(field, None)]
-            members.append((field.name, hint, dataclasses.field(default=None)))
-    return dataclasses.make_dataclass("Common", members)
+
+def given(options: Any) -> dict[str, Any]:
+    """What was given of `common_options`, where data told in one way replace those in the other."""
+    values = {
+        name: value for name, value in dataclasses.asdict(options).items() if value is not None
+    }
+    if "dataset" in values:
+        return {"x": None, "y": None} | values
+    return {"dataset": None} | values if {"x", "y"} & values.keys() else values
 
 
 def settings_of(options: Any, kind: type[RunSettings]) -> RunSettings:
