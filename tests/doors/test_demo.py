@@ -173,6 +173,19 @@ def test_the_page_shows_what_translate_writes(
     assert all(url.startswith((address, "data:", "blob:")) for url in page.requests), page.requests
 
 
+def test_a_picture_of_the_data_to_click_on_is_as_one_uploaded(
+    address, run_folder, tmp_path, open_page
+):  # noqa: F811
+    page = Page(open_page(address))
+    page.upload(photo(tmp_path / "in.png"))  # which the other takes the place of
+    assert page.page.locator("#examples button").count() == 4
+    page.page.get_by_label("example 3").click()
+    page.page.wait_for_function("document.querySelector('#told').innerText.includes('40x40')")
+    chosen = run_folder.parent / "horse2zebra" / "trainB" / "000.png"
+    np.testing.assert_array_equal(page.pictures("slider")[0], Image.open(chosen))
+    assert all(url.startswith((address, "data:", "blob:")) for url in page.requests), page.requests
+
+
 def test_odd_and_wrong_uploads(address, tmp_path, open_page):  # noqa: F811
     page = Page(open_page(address, PHONE))
     exif = Image.Exif()

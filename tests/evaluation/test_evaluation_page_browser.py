@@ -26,7 +26,7 @@ def page_url(tmp_path_factory):
     results = {name: judge(t, {}) for name, t in directions.items()}
     losses = [{"step": step, "cycle_x": 1 / step} for step in (1, 2, 3)]
     path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_text(evaluation_page({"run": "runs/x"}, results, directions, losses))
+    path.write_text(evaluation_page({"run": f"runs/{'x' * 60}"}, results, directions, losses))
     return path.as_uri()
 
 
@@ -58,6 +58,8 @@ def test_it_loads_nothing_and_fits(page_url, open_page):  # noqa: F811
         page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth)")
         assert [url for url in requests if not url.startswith("data:")] == [page_url]
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        left = "[...document.querySelectorAll('dt, dd')].map(e => e.getBoundingClientRect().left)"
+        assert min(page.evaluate(left)) >= 16  # the margin of the page, where they wrap too
         assert page.locator("img:not(dialog img)").count() == 2 * 5 * 4 + 1
 
 

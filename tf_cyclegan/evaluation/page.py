@@ -84,7 +84,7 @@ def _about(about: Mapping) -> str:
         elif name == "splits":
             value = f"{value['x']}, {value['y']}"
         facts[name.replace("_", " ")] = str(value)
-    return "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    return "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
 
 
 def _numbers(direction: str, result: Mapping) -> str:

@@ -99,8 +99,13 @@ def read_upload(encoded: bytes, max_side: int, max_pixels: int) -> tuple[np.ndar
     return np.asarray(image), size
 
 
-def build_page(models: dict[str, Model], max_side: int, max_pixels: int, uploads: Uploads):
-    """The page, a gradio.Blocks, whose pictures come from `uploads` alone."""
+def build_page(
+    models: dict[str, Model], max_side: int, max_pixels: int, uploads: Uploads, examples: str = ""
+):
+    """The page, a gradio.Blocks, whose pictures come from `uploads` alone.
+
+    `examples` is what `examples_of` returned.
+    """
     import gradio as gr
 
     first = next(iter(models.values()))
@@ -146,6 +151,8 @@ def build_page(models: dict[str, Model], max_side: int, max_pixels: int, uploads
                     buttons=["fullscreen"],
                     height=HEIGHT,
                 )
+                if examples:
+                    gr.HTML(examples, elem_id="examples")
                 name = gr.Radio(
                     list(models),
                     value=next(iter(models)),

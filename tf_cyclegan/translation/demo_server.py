@@ -13,11 +13,16 @@ from ..errors import UserError
 from ..extras import how_to_install
 from ..local_server import most_connections
 from ..progress import log, progress
+from .demo_examples import examples_of
 from .demo_page import build_page, load_model, model_names
 from .uploads import MAX_BYTES, Uploads
 
 MOST_CONNECTIONS = 2000  # a page that is open has one or two
-STYLE = ".gradio-container {margin: 0 auto !important; width: 100%; max-width: 1280px !important}"
+STYLE = """
+.gradio-container {margin: 0 auto !important; width: 100%; max-width: 1280px !important}
+#examples div {display: flex; flex-wrap: wrap; gap: 6px}
+#examples button {padding: 0; border: 0; background: none; cursor: pointer}
+"""
 
 
 def run_demo(models: Sequence[Path], host: str, port: int, max_side: int, max_pixels: int) -> None:
@@ -47,7 +52,8 @@ def run_demo(models: Sequence[Path], host: str, port: int, max_side: int, max_pi
         paths = progress(models, len(models), "loading models")
         loaded = [load_model(path) for path in paths]
         named = dict(zip(model_names(models), loaded, strict=True))
-        _serve(build_page(named, max_side, max_pixels, uploads), uploads, listening)
+        page = build_page(named, max_side, max_pixels, uploads, examples_of(models))
+        _serve(page, uploads, listening)
 
 
 def _serve(page, uploads: Uploads, listening: socket.socket) -> None:
