@@ -174,8 +174,11 @@ def test_the_page_shows_what_translate_writes(
 
 
 def test_a_picture_of_the_data_to_click_on_is_as_one_uploaded(
-    address, run_folder, tmp_path, open_page
-):  # noqa: F811
+    address,
+    run_folder,
+    tmp_path,
+    open_page,  # noqa: F811
+):
     page = Page(open_page(address))
     page.upload(photo(tmp_path / "in.png"))  # which the other takes the place of
     assert page.page.locator("#examples button").count() == 4

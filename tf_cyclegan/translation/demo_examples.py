@@ -1,7 +1,7 @@
 """Some test pictures of a run on the demo's page, to click on.
 
-They are in the page itself. A click gives one to the browser's own upload, as if it had been chosen from
-the disk: the server has no door for them, and reads no file but uploads.
+They are in the page itself. A click gives one to the browser's own upload, as if it had been chosen
+from the disk: the server has no door for them, and reads no file but uploads.
 """
 
 import base64
