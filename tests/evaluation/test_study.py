@@ -622,7 +622,6 @@ def test_the_bootstrap_of_participants_is_scipys():
         ("--real photos --fake a=", "it takes FOLDER or NAME=FOLDER"),
         ("--real empty --fake model", "--real: empty holds no image"),
         ("--real photos --fake model --fake ./model", "two folders are called model"),
-        ("--real photos --fake model --fake a=large", "which would tell which one is real"),
         ("--real photos --fake broken", "broken/0.png cannot be read (not an image: "),
         ("--real photos --fake broken --skip-unreadable", "no image can be read"),
         ("--real photos --fake model --trials 0", "--trials is 0; it must be at least 1"),
@@ -654,10 +653,13 @@ def test_mistakes(folders, ask, command, monkeypatch, options, words):
     assert words.format(used=ask.port) in re.sub(r"\s+", " ", errors)
 
 
-def test_sizes_that_differ_and_images_that_cannot_be_read(start, folders):
+@pytest.mark.parametrize(
+    ("options", "size"), [(("--image-size", "20x30"), (30, 20)), ((), (32, 32))]
+)
+def test_sizes_that_differ_and_images_that_cannot_be_read(start, folders, options, size):
     one_colour(folders / "large", BLUE, size=(96, 64))
     (folders / "large" / "broken.png").write_text("no image")
-    fake = ("--fake", f"second={folders / 'large'}", "--skip-unreadable", "--image-size", "20x30")
+    fake = ("--fake", f"second={folders / 'large'}", "--skip-unreadable", *options)
     process, url = start(*fake, "--practice", 0, "--port", 0)
     connection = http.client.HTTPConnection(url.split("/")[2], timeout=PATIENCE)
 
@@ -673,7 +675,7 @@ def test_sizes_that_differ_and_images_that_cannot_be_read(start, folders):
         for side in ("left", "right"):
             _, content = ask("GET", f"/image/0/{side}", **cookie)
             image = Image.open(io.BytesIO(content))
-            assert image.size == (30, 20) and image.getpixel((5, 5))[1] < 40
+            assert image.size == size and image.getpixel((5, 5))[1] < 40
     connection.close()
     stop(process)
     begun = read_lines(folders / "study")

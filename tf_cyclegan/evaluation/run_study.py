@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..data.decode import RESAMPLING, UnreadableImage
 from ..data.sources import Domain, open_image_folder
@@ -16,6 +16,8 @@ from ..progress import log, progress
 from .perceptual_study import Protocol, Study, read_lines, read_protocol, refuse_other_folder
 from .study_results import results_table, study_results
 from .study_server import open_server
+
+LARGEST_SQUARE = 256  # pixels a side, of images of different sizes, as in the paper's study
 
 
 def run_study(
@@ -78,7 +80,11 @@ def run_study(
         domain, index = readers[model][name]
         image = domain.image(index, max_pixels)
         size = (shape[1], shape[0])
-        return image if image.size == size else image.resize(size, RESAMPLING["bicubic"])
+        if image.size == size:
+            return image
+        if image_size:
+            return image.resize(size, RESAMPLING["bicubic"])
+        return ImageOps.fit(image, size, RESAMPLING["bicubic"])
 
     protocol = Protocol(str(real.resolve()), shape, practice, trials, seconds)
     with holding(output, "study", "choose another --output"):
@@ -137,15 +143,16 @@ def _shape(
     """Height and width to show images in: one for all, or the size would tell which is real."""
     if image_size:
         return image_size
-    examples = {size: path for path, size in sizes.items()}
-    if len(examples) > 1:
-        (one, first), (other, second), *_ = examples.items()
-        raise UserError(
-            f"the images have different sizes, which would tell which one is real: {first} has "
-            f"{one[1]}x{one[0]}, {second} {other[1]}x{other[0]}; pass --image-size to scale all to one"
-        )
-    ((width, height),) = examples
-    return height, width
+    different = set(sizes.values())
+    if len(different) == 1:
+        ((width, height),) = different
+        return height, width
+    side = min(LARGEST_SQUARE, *map(min, different))
+    log(
+        f"the images have {len(different)} sizes, which would tell which one is real: of each "
+        f"the middle square is shown, scaled to {side}x{side}; --image-size shows them whole"
+    )
+    return side, side
 
 
 def _say_what_is_few(pairs: int, readers: dict[str | None, dict]) -> None:

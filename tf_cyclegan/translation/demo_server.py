@@ -52,7 +52,10 @@ def run_demo(models: Sequence[Path], host: str, port: int, max_side: int, max_pi
         paths = progress(models, len(models), "loading models")
         loaded = [load_model(path) for path in paths]
         named = dict(zip(model_names(models), loaded, strict=True))
-        page = build_page(named, max_side, max_pixels, uploads, examples_of(models))
+        # Who opens the page to others has not said that they may see the data.
+        is_private = ipaddress.ip_address(listening.getsockname()[0]).is_loopback
+        examples = examples_of(models) if is_private else ""
+        page = build_page(named, max_side, max_pixels, uploads, examples)
         _serve(page, uploads, listening)
 
 
