@@ -81,9 +81,9 @@ def test_the_speed_is_that_of_the_last_minutes(clock):
     ("width", "seconds", "shown"),
     [
         (60, 0.1, "step 3/20000, 33:20 to go, epoch 2"),
-        (60, 8.0, "step 3/20000, 44:26:24 to go, epoch 2"),
-        (80, 8.0, "step 3/20000, 44:26:24 to go, epoch 2, cycle 0.112/0.098"),
-        (30, 8.0, "step 3/20000, 44:26:24 to go"),
+        (60, 8.0, "step 3/20000, 44:26:16 to go, epoch 2"),
+        (80, 8.0, "step 3/20000, 44:26:16 to go, epoch 2, cycle 0.112/0.098"),
+        (30, 8.0, "step 3/20000, 44:26:16 to go"),
     ],
 )
 def test_on_a_terminal_whole_words_and_the_time_left(clock, monkeypatch, width, seconds, shown):
