@@ -20,25 +20,23 @@ def to_uint8(images) -> np.ndarray:
     return np.clip(np.round((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
-def image_grid(columns: Mapping[str, np.ndarray]) -> Image.Image:
+def image_grid(columns: Mapping[str, np.ndarray], note: str = "") -> Image.Image:
     """Lay out columns of images under their headings.
 
     Args:
         columns: From a heading to uint8 images `[N, H, W, 3]`.
+        note: A line below them.
     """
     columns = {heading: _enlarged(images) for heading, images in columns.items()}
     rows, height, width, _ = np.array([images.shape for images in columns.values()]).max(axis=0)
     heading_height = 24
-    picture = Image.new(
-        "RGB",
-        (
-            2 * MARGIN + len(columns) * (width + GAP) - GAP,
-            MARGIN + heading_height + rows * (height + GAP) - GAP + MARGIN,
-        ),
-        "white",
-    )
-    draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=14)
+    wide = max(len(columns) * (width + GAP) - GAP, round(font.getlength(note)))
+    bottom = MARGIN + heading_height + rows * (height + GAP) - GAP + MARGIN
+    size = 2 * MARGIN + wide, bottom + heading_height * bool(note)
+    picture = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((MARGIN, bottom), note, "black", font)
     for column, (heading, images) in enumerate(columns.items()):
         left = MARGIN + column * (width + GAP)
         draw.text((left, MARGIN), heading, "black", font)

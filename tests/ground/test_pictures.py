@@ -71,3 +71,12 @@ def test_no_loss_vanishes(names, groups, tmp_path, monkeypatch):
     loss_curves(lines, tmp_path / "losses.png")
     assert dict(drawn) == groups
     assert (tmp_path / "losses.png").exists() == bool(names)
+
+
+def test_a_note_stands_below_the_pictures_and_fits():
+    columns = {"x": np.zeros([2, 128, 128, 3], np.uint8)}
+    plain = image_grid(columns)
+    noted = image_grid(columns, "training images of X and Y: there are no others to test with")
+    assert noted.height == plain.height + 24 and noted.width > plain.width
+    below = np.asarray(noted)[plain.height :]
+    assert below.min() < 100 and (below[:, -8:] == 255).all()  # there is text, and it ends within

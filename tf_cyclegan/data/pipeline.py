@@ -169,6 +169,12 @@ class UnpairedImages:
         """Batches until the larger domain has been shown once; a smaller rest is left out."""
         return max(len(self.train_x), len(self.train_y)) // self.config.batch_size
 
+    @property
+    def about_test_images(self) -> str:
+        """Words on test images that were trained on; "" where none were."""
+        untested = " and ".join(self.tested_on_training)
+        return untested and f"training images of {untested}: there are no others to test with"
+
     def lost(self) -> str | None:
         """A training image that could be read at first and then could not, and why; or None."""
         return self.train_x.lost or self.train_y.lost

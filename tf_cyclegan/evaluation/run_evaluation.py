@@ -149,6 +149,12 @@ def _run(options: Options):
         "image_size": list(config.image_shape),
         "resize_method": config.resize_method,
     }
+    trained_on = [side for side in "xy" if splits[side].startswith("train")]
+    if trained_on and not options.dataset:
+        about["caution"] = (
+            f"these are training images of {' and '.join(trained_on)}, since there are no others: a "
+            "translator may know some by heart"
+        )
     directions = translate_both(compiled(translators), x, y, names, options.pairs)
     return directions, about, maps
 

@@ -141,10 +141,10 @@ def tell_about_data(data: "UnpairedImages", total_steps: int, tell: Callable[[st
             tell(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")
     if data.passed_over:
         tell(data.passed_over)
-    if data.tested_on_training:
+    if data.about_test_images:
         tell(
-            f"there are no test images of {' and '.join(data.tested_on_training)}: the sample pictures "
-            "show training images, and so does evaluate, of which a translator may know some by heart"
+            f"the sample pictures and evaluate show {data.about_test_images}; a translator may know "
+            "some by heart"
         )
     shown = total_steps * data.config.batch_size
     if shown < FEW_IMAGES:

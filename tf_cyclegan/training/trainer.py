@@ -352,7 +352,8 @@ class Trainer:
         if not self.devices.is_chief:
             return
         columns = self._samples(real_x, real_y)
-        grid = image_grid({heading: to_uint8(images) for heading, images in columns.items()})
+        pictures = {heading: to_uint8(images) for heading, images in columns.items()}
+        grid = image_grid(pictures, self.data.about_test_images)
         path = self.run_files.sample(step)
         write_file(path, png_bytes(grid))
         with tensorflow_disk_errors(self.run_files.tensorboard):
