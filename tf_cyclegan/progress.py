@@ -101,6 +101,8 @@ class ProgressLine:
     def __exit__(self, *_):
         if self._live:
             self._live.stop()
+        elif self._shown_in_notebook is not None:
+            self._tell()  # the line stays there, and so it says how far the work came
 
     @property
     def seconds_left(self) -> float | None:
@@ -137,7 +139,7 @@ class ProgressLine:
 
     def _tell(self):
         line = ", ".join(filter(None, [f"{self.what} {self.done}/{self.total}", self._text]))
-        if (seconds := self.seconds_left) is not None:
+        if self.done < self.total and (seconds := self.seconds_left) is not None:
             line += f", {format_seconds(seconds)} to go"
         if not console.is_jupyter:
             log(line)
