@@ -239,6 +239,12 @@ class RunSettings:
             object.__setattr__(self, "dataset", None)
         elif self.dataset is None:
             raise UserError("give the data: --dataset, or --x and --y")
+        for name in ("dataset", "x", "y", "run_dir"):
+            if (place := getattr(self, name)) and "://" in place:
+                raise UserError(
+                    f"{option(name)} {place} is an address: it takes a place on this machine's disks; "
+                    "mount the bucket, or copy from it before and to it afterwards"
+                )
 
     def check(self) -> None:
         """See that the settings of a method fit each other; methods with rules of their own add them.

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tf_cyclegan.errors import UserError
-from tf_cyclegan.methods import read_settings
+from tf_cyclegan.methods import method_of, read_settings
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
+from tf_cyclegan.training.options import settings_before
 
 
 def test_presets_are_what_they_are_named_after():
@@ -36,6 +37,33 @@ def test_load_size_is_286_of_256_by_default():
 @pytest.mark.parametrize(("side", "levels"), [(256, 8), (128, 7), (64, 6), (512, 8)])
 def test_the_u_net_halves_down_to_one_pixel(side, levels):
     assert Config(image_size=side).levels == levels
+
+
+def test_an_automatic_size_is_known_where_the_device_is():
+    config = PRESETS["photos"]
+    assert config.sized(accelerated=False).image_shape == (128, 128)
+    assert config.sized(accelerated=True).load_shape == (286, 286)
+    assert Config(image_size=96, generator="resnet9").sized(True).image_shape == (96, 96)
+    with pytest.raises(UserError, match="--image-size 50 does not fit"):
+        dataclasses.replace(config, image_size=50)
+
+
+@pytest.mark.parametrize(
+    ("options", "preset"),
+    [
+        ((), "demo"),
+        (("--dataset", "cycle_gan/horse2zebra"), "tutorial"),
+        (("--dataset", "set"), "photos"),
+        (("--x", "set", "--y", "set"), "photos"),
+        (("--dataset", "set", "--method", "pix2pix"), None),
+    ],
+)
+def test_the_preset_follows_from_the_data(tmp_path, monkeypatch, options, preset):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
+    settings = settings_before(list(options))
+    presets = method_of(settings).presets
+    assert settings == (presets[preset] if preset else next(iter(presets.values())))
 
 
 def test_a_run_is_called_what_its_data_are(tmp_path, monkeypatch):
@@ -76,6 +104,10 @@ def test_paths_begin_at_home(tmp_path, monkeypatch):
         ({"learning_rate": -1.0}, ["--learning-rate", "above 0"]),
         ({"learning_rate": math.nan}, ["--learning-rate", "above 0"]),
         ({"batch_size": 0}, ["--batch-size is 0", "at least 1"]),
+        ({"x": "photos"}, ["--x needs --y too"]),
+        ({"x": "a", "y": "b", "dataset": "set"}, ["either --dataset set, or --x and --y"]),
+        ({"dataset": None}, ["--dataset, or --x and --y"]),
+        ({"run_dir": "gs://bucket/run"}, ["--run-dir gs://bucket/run is an address", "mount"]),
         ({"lambda_cycle": -1.0}, ["--lambda-cycle", "at least 0"]),
         ({"lambda_cycle": math.inf}, ["--lambda-cycle"]),
         ({"lambda_cycle": 0.0, "lambda_adversarial": 0.0}, ["both 0", "nothing to learn"]),
