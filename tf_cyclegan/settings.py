@@ -256,6 +256,8 @@ class RunSettings:
     @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of training images; `--image-size auto` has none before it is `sized`."""
+        if self.image_size == AUTO:
+            raise UserError("--image-size auto is known where training begins: give a number here")
         return parse_size("image-size", self.image_size)
 
     def sized(self, accelerated: bool) -> "Self":
