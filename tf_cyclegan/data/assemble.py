@@ -18,7 +18,7 @@ Write = Callable[[str, bytes], None]
 def assemble_dataset(
     images_a: str | Path,
     images_b: str | Path,
-    output: str | Path,
+    folder: str | Path,
     test_share: float = TEST_SHARE,
     seed: int = 0,
 ) -> Path:
@@ -27,19 +27,19 @@ def assemble_dataset(
     Args:
         images_a: A folder or a .zip of images of the first domain, at any depth in it.
         images_b: Of the second.
-        output: A new folder or .zip. Images keep their names; where two of a split have the same, all
+        folder: A new folder or .zip. Images keep their names; where two of a split have the same, all
             but the first get a number.
         test_share: About which share of each pile is held out for testing, from 0 to below 1; at
             least one image where it is not 0. Which ones follows from their names.
         seed: Another one holds out others; 0 those that `train --x --y` does.
 
     Returns:
-        `output`, as a path.
+        `folder`, as a path.
 
     Raises:
-        UserError: A pile is not there, cannot be read or has too few images, or `output` exists.
+        UserError: A pile is not there, cannot be read or has too few images, or `folder` exists.
     """
-    output = from_home(output)
+    output = from_home(folder)
     if not 0 <= test_share < 1:
         raise UserError(f"test_share is {test_share}; it is a share, from 0 to below 1")
     if output.exists():
