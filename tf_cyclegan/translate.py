@@ -24,7 +24,7 @@ class Options:
     """Translate a picture, or every picture in a folder, under the same names; or a film with --video.
 
     A film keeps its size, timestamps and sound. It may be anything that FFmpeg knows; --output ends in
-    .mp4, .mov, .mkv or .webm. Needs pip install 'tf_cyclegan[video]'.
+    .mp4, .mov, .mkv or .webm. Needs PyAV: pip install 'av>=15'.
     """
 
     model: Path
