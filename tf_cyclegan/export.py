@@ -21,7 +21,7 @@ class Options:
     run: Path
     """folder of the run"""
     format: Literal["saved_model", "keras", "onnx", "litert"] = "saved_model"
-    """onnx needs pip install tf_cyclegan[onnx]"""
+    """onnx needs tf2onnx: pip install 'tf2onnx>=1.17'"""
     output: Path | None = None
     """folder to write x_to_y and y_to_x to (default: named as the format, in the run's folder)"""
     float16: bool = False
