@@ -2,7 +2,7 @@ import dataclasses
 import json
 
 import pytest
-from conftest import TINY_SETTINGS
+from conftest import SMALLEST_GENERATOR, TINY_SETTINGS
 from trainings import quick_trainings
 
 from tf_cyclegan import ablate
@@ -24,7 +24,7 @@ TERMS = {
 @pytest.fixture
 def tiny_run(image_folder, tmp_path):
     """The folder of a run that has but begun, for its settings."""
-    settings = TINY_SETTINGS | {"steps": 1}
+    settings = TINY_SETTINGS | SMALLEST_GENERATOR | {"steps": 1}
     Run(tmp_path / "base").write_settings(Config(dataset=str(image_folder), **settings))
     return tmp_path / "base"
 

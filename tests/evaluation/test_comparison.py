@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkpoints import checkpoint_hash
-from conftest import TINY_SETTINGS
+from conftest import SMALLEST_GENERATOR, TINY_SETTINGS
 from PIL import Image
 from trainings import finish, quick_trainings, start
 
@@ -31,7 +31,9 @@ from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 from tf_cyclegan.training.run import Run
 
 OWN = ("steps", "seed")
-TINY = {**TINY_SETTINGS, "steps": 2, "checkpoint_every": 2}
+TINY = {**TINY_SETTINGS, **SMALLEST_GENERATOR, "steps": 2, "checkpoint_every": 2}
+
+ENDLESS = {**SMALLEST_GENERATOR, "steps": 10**6, "checkpoint_every": 10**6}
 
 
 def entry(name, **settings):
@@ -247,7 +249,7 @@ def test_mistakes(options, words, tmp_path, monkeypatch, command):
 
 
 def test_a_commands_error_is_told_and_the_others_are_stopped(tiny_config):
-    config = dataclasses.replace(tiny_config, steps=10**6, checkpoint_every=10**6)
+    config = dataclasses.replace(tiny_config, **ENDLESS)
     run = Run(config.run_folder)
     run.write_settings(config)
     commands = {
@@ -261,7 +263,7 @@ def test_a_commands_error_is_told_and_the_others_are_stopped(tiny_config):
 
 
 def test_a_signal_stops_what_is_at_work_after_a_checkpoint(tiny_config):
-    config = dataclasses.replace(tiny_config, steps=10**6, checkpoint_every=10**6)
+    config = dataclasses.replace(tiny_config, **ENDLESS)
     run = Run(config.run_folder)
     run.write_settings(config)
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY_SETTINGS, write_images
+from conftest import SMALLEST_GENERATOR, TINY_SETTINGS, write_images
 from PIL import Image
 from trainings import quick_trainings
 
@@ -40,7 +40,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run_folder(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    settings = TINY_SETTINGS | {"steps": 2}
+    settings = TINY_SETTINGS | SMALLEST_GENERATOR | {"steps": 2}
     with quick_trainings():
         return cg.train(Config(dataset=str(data), run_dir=str(folder), **settings))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from checkpoints import checkpoint_hash
-from conftest import TINY_SETTINGS
+from conftest import SMALLEST_GENERATOR, TINY_SETTINGS
 from PIL import Image
 from trainings import interrupted_at, quick_trainings
 
@@ -219,7 +219,12 @@ def test_a_run_goes_on_to_the_bit_and_leaves_what_it_should(
     method, settings_of, image_folder, tmp_path, monkeypatch
 ):
     config = settings_of(
-        method, dataset=str(image_folder), steps=4, batch_size=2, checkpoint_every=4
+        method,
+        dataset=str(image_folder),
+        steps=4,
+        batch_size=2,
+        checkpoint_every=4,
+        **SMALLEST_GENERATOR,
     )
     config = dataclasses.replace(config, sample_every=4, run_dir=str(tmp_path / "whole"))
     headings, grid = [], trainer.image_grid

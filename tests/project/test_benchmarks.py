@@ -201,17 +201,17 @@ def run(monkeypatch, tmp_path, capsys):
 
 
 def test_train_step(run):
-    results, rows = run(train_step, "--cases", "tiny_resnet", "--rounds", "2", "--seconds", "0.01")
+    results, rows = run(train_step, "--cases", "tiny_unet", "--rounds", "2", "--seconds", "0.01")
     assert len(rows) == 3
     (result,) = results
     assert {"case", "ours_s", "tutorial_s", "pytorch_s", "roofline_s", "spread"} <= set(result)
-    assert result["case"] == "tiny_resnet"
+    assert result["case"] == "tiny_unet"
     assert result["pytorch_s"] is None
     assert min(result["ours_s"], result["tutorial_s"], result["roofline_s"]) > 0
     assert result["spread"] >= 0
     assert set(result["ratios"]) == {"tutorial", "roofline"}
     assert all(len(seconds) == 2 for seconds in result["rounds"].values())
-    config = case("tiny_resnet")
+    config = case("tiny_unet")
     flops = step_flops(config, tutorial.generator(config), tutorial.discriminator(config))
     assert result["step_gflop"] == flops / 1e9
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from checkpoints import checkpoint_hash
-from conftest import TINY_SETTINGS, command_line
+from conftest import SMALLEST_GENERATOR, TINY_SETTINGS, command_line
 from trainings import TIMEOUT, finish, quick_trainings, start
 
 import tf_cyclegan as cg
@@ -60,7 +60,9 @@ COGAN = CoGANConfig(
     log_every=1,
     jit="off",
 )
-SMALL = TINY_SETTINGS | {"batch_size": 2, "pool_size": 2}  # a pool that is full after a step
+SMALL = (
+    TINY_SETTINGS | SMALLEST_GENERATOR | {"batch_size": 2, "pool_size": 2}
+)  # a pool that is full after a step
 
 
 def start_workers(configs, dtype="float64"):
@@ -122,7 +124,7 @@ def differences(config, other):
 @pytest.fixture(scope="module")
 def base(image_folder, tmp_path_factory):
     settings = TINY_SETTINGS | {"steps": STEPS, "checkpoint_every": STEPS // 2, "batch_size": 2}
-    settings |= {"lambda_identity": 0.0}  # a third less to trace
+    settings |= SMALLEST_GENERATOR | {"lambda_identity": 0.0}  # less to trace
     folder = tmp_path_factory.mktemp("replicas")
     return Config(dataset=str(image_folder), run_dir=str(folder / "run"), **settings)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from checkpoints import checkpoint_hash
-from conftest import command_line
+from conftest import SMALLEST_GENERATOR, command_line
 from PIL import Image
 from trainings import TIMEOUT, finish, interrupted_at, quick_trainings, start
 
@@ -17,6 +17,8 @@ import tf_cyclegan as cg
 from tf_cyclegan.methods import read_settings
 from tf_cyclegan.training.run import Run
 from tf_cyclegan.training.trainer import Trainer
+
+LITTLE_TO_TRACE = SMALLEST_GENERATOR | {"lambda_identity": 0.0}
 
 
 def test_a_run_leaves_behind_what_it_should(tiny_config):
@@ -39,8 +41,7 @@ def test_a_run_leaves_behind_what_it_should(tiny_config):
 
 
 def test_an_interrupted_run_goes_on_with_the_same_bits(tiny_config, tmp_path):
-    config = dataclasses.replace(tiny_config, steps=4, lambda_identity=0.0)
-    config = dataclasses.replace(config, generator="unet", unet_levels=2)  # has dropout
+    config = dataclasses.replace(tiny_config, steps=4, **LITTLE_TO_TRACE)
     with quick_trainings():
         whole = cg.train(dataclasses.replace(config, run_dir=str(tmp_path / "whole")))
         with interrupted_at(2):
@@ -51,7 +52,7 @@ def test_an_interrupted_run_goes_on_with_the_same_bits(tiny_config, tmp_path):
 
 
 def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tiny_config, tmp_path):
-    config = dataclasses.replace(tiny_config, checkpoint_every=4, batch_size=2, lambda_identity=0.0)
+    config = dataclasses.replace(tiny_config, checkpoint_every=4, batch_size=2, **LITTLE_TO_TRACE)
     endless = dataclasses.replace(
         config, steps=100_000
     )  # so that it never ends before it is killed
@@ -80,9 +81,8 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bits(tiny_config, tmp
 
 def test_several_steps_a_call_are_the_same_steps(tiny_config, tmp_path):
     config = dataclasses.replace(
-        tiny_config, steps=11, checkpoint_every=5, sample_every=3, log_every=2, lambda_identity=0.0
+        tiny_config, steps=11, checkpoint_every=5, sample_every=3, log_every=2, **LITTLE_TO_TRACE
     )
-    config = dataclasses.replace(config, generator="unet", unet_levels=2)  # has dropout
     calls = []
     do_steps = Trainer._do_steps
 
@@ -109,7 +109,7 @@ def test_several_steps_a_call_are_the_same_steps(tiny_config, tmp_path):
 
 
 def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(tiny_config):
-    config = dataclasses.replace(tiny_config, steps=100_000, lambda_identity=0.0)
+    config = dataclasses.replace(tiny_config, steps=100_000, **LITTLE_TO_TRACE)
     process = subprocess.Popen(command_line(config), stderr=subprocess.PIPE, text=True)
     metrics = Path(config.run_dir) / "metrics.jsonl"
     while not (metrics.exists() and metrics.read_text()):
