@@ -161,30 +161,39 @@ def test_however_it_is_divided_a_run_trains_the_same_networks(runs, name):
         np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-10)
 
 
-@pytest.mark.parametrize(
-    ("config", "data"),
-    [
-        (PIX2PIX, "paired_folder"),
-        (COGAN, "image_folder"),
-        (BiGANConfig(**SMALL), "image_folder"),
-        (FeatureLossConfig(feature_layer="conv", feature_size=20, **SMALL), "image_folder"),
-    ],
-    ids=["pix2pix", "cogan", "bigan", "feature_loss"],  # simgan's step is the last but for features
-)
-def test_other_methods_train_the_same_networks_on_two_devices(config, data, request, tmp_path):
-    # In a process of their own: TensorFlow mixes up the reductions of two strategies in one.
-    folder = str(request.getfixturevalue(data))
-    config = dataclasses.replace(config, dataset=folder, steps=SHORT, checkpoint_every=SHORT)
-    if isinstance(config, FeatureLossConfig):
-        images = keras.Input([None, None, 3], dtype="float64")
-        features = keras.layers.Conv2D(4, 3, name="conv", dtype="float64")(images)
-        keras.Model(images, features).save(tmp_path / "features.keras")
-        config = dataclasses.replace(config, features=str(tmp_path / "features.keras"))
-    one, two = (
-        dataclasses.replace(config, strategy=strategy, run_dir=str(tmp_path / strategy))
-        for strategy in ("one", "mirrored")
-    )
-    finish([start([one, two], cpus=2)])
+OTHERS = {  # simgan's step is the last but for features
+    "pix2pix": PIX2PIX,
+    "cogan": COGAN,
+    "bigan": BiGANConfig(**SMALL),
+    "feature_loss": FeatureLossConfig(feature_layer="conv", feature_size=20, **SMALL),
+}
+
+
+@pytest.fixture(scope="module")
+def on_one_and_two(image_folder, paired_folder, tmp_path_factory):
+    """The other methods on one device and on two, trained by one process: two settings of each."""
+    folder = tmp_path_factory.mktemp("others")
+    images = keras.Input([None, None, 3], dtype="float64")
+    features = keras.layers.Conv2D(4, 3, name="conv", dtype="float64")(images)
+    keras.Model(images, features).save(folder / "features.keras")
+    pairs = {}
+    for name, config in OTHERS.items():
+        data = paired_folder if name == "pix2pix" else image_folder
+        config = dataclasses.replace(config, dataset=str(data), steps=SHORT, checkpoint_every=SHORT)
+        if name == "feature_loss":
+            config = dataclasses.replace(config, features=str(folder / "features.keras"))
+        pairs[name] = tuple(
+            dataclasses.replace(config, strategy=strategy, run_dir=str(folder / name / strategy))
+            for strategy in ("one", "mirrored")
+        )
+        (folder / name).mkdir()
+    finish([start([config for pair in pairs.values() for config in pair], cpus=2)])
+    return pairs
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_methods_train_the_same_networks_on_two_devices(name, on_one_and_two):
+    one, two = on_one_and_two[name]
     weights, moments = differences(one, two)
     print(weights, moments)
     assert weights < 1e-10

@@ -3,6 +3,7 @@
 python train_process.py DTYPE CPUS CONFIG.json...
 """
 
+import functools
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tf_cyclegan import train
 from tf_cyclegan.commands import run_command
 from tf_cyclegan.data import pipeline
 from tf_cyclegan.methods import read_settings
+from tf_cyclegan.training import devices
 from tf_cyclegan.training.trainer import Interrupted
 from tf_cyclegan.translation import translator
 
@@ -24,6 +26,8 @@ def main(dtype, cpus, *paths):
     keras.config.set_floatx(dtype)
     pipeline.normalise = lambda images: tf.cast(images, dtype) / 127.5 - 1.0
     translator.export_run = lambda *_: []  # of float32 networks
+    # TensorFlow mixes up the reductions of two strategies in one process.
+    devices._BY_NAME["mirrored"] = functools.cache(devices._mirrored)
     for path in paths:
         try:
             train.train(read_settings(Path(path)))
