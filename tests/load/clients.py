@@ -63,8 +63,8 @@ class Client:
         self.port, self.figures, self.end = port, figures, end
 
     def is_time_left(self) -> bool:
-        """Whether to begin something more."""
-        return time.monotonic() < self.end
+        """Whether to begin something more: until the time is up, and one answer of all has come."""
+        return time.monotonic() < self.end or not (self.figures.answers or self.figures.wrong)
 
     async def ask(self, path: str, body: bytes | None = None, **headers: str):
         """The status, the headers' text and the body of a reply; asked again where turned away."""
