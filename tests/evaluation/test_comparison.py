@@ -42,6 +42,18 @@ def entry(name, **settings):
     return f"{name}=cyclegan:" + ",".join(f"{key}={value}" for key, value in several.items())
 
 
+def test_a_run_is_what_entries_start_from():
+    run = Config(dataset="earth", image_size=32, filters=5, learning_rate=1e-3, run_dir="runs/r")
+    names = ["cyclegan", "none=cyclegan:lambda_identity=0", "simgan", "cyclegan/paper"]
+    ours, none, simgan, paper = parse_entries(names, {"filters": 6}, OWN, run).values()
+    assert ours == dataclasses.replace(run, filters=6, run_dir=None)
+    assert none == dataclasses.replace(ours, lambda_identity=0.0)
+    assert (simgan.dataset, simgan.filters, simgan.learning_rate) == ("earth", 6, 1e-3)
+    # A preset that is named has its own settings, but for the data.
+    assert (paper.dataset, paper.image_size, paper.generator) == ("earth", 32, "resnet9")
+    assert paper.learning_rate == 2e-4
+
+
 def test_entries_are_methods_presets_and_variants():
     entries = parse_entries(
         [
@@ -238,7 +250,7 @@ def test_minutes_become_steps_once(compared, tmp_path, monkeypatch):
         ("--entries cyclegan --steps 1 --minutes 1", "the same --steps, or the same --minutes"),
         ("--entries cyclegan --steps 1 --seeds 0", "--seeds is 0; it must be above 0"),
         ("--entries cyclegan --minutes nan", "--minutes is nan"),
-        ("--entries cyclegan --steps 1 --filters 3", "--filters"),
+        ("--entries cyclegan --steps 1 --search-steps 3", "no entry has a setting --search-steps"),
         ("--entries cyclegan --steps 1 --dataset ./missing", "there is no folder or .zip"),
     ],
 )
