@@ -74,15 +74,13 @@ def _parse(
     base = find_preset(method, preset and method + preset, data)
     fields = {field.name: field for field in dataclasses.fields(base)}
     if run:
-        base = dataclasses.replace(
-            base,
-            **{
-                field.name: getattr(run, field.name)
-                for field in dataclasses.fields(run)
-                if field.name in fields and not (preset and field.metadata["group"] != "data")
-            },
-            run_dir=None,
-        )
+        shared = [
+            field.name
+            for field in dataclasses.fields(run)
+            if field.name in fields and not (preset and field.metadata["group"] != "data")
+        ]
+        taken = {name: getattr(run, name) for name in shared} | {"run_dir": None}
+        base = _with(base, taken, entry)
     changed = {name: value for name, value in common.items() if name in fields}
     for pair in values.split(",") if values else ():
         setting, equals, text = pair.partition("=")
