@@ -1,12 +1,14 @@
-"""Keep the notebooks clean: badges, first cells, and no outputs but a few pictures.
+"""Keep the notebooks alike: badges, first cells, diagrams, and outputs of a few kinds.
 
 python tools/notebooks.py [--check] [--repository https://github.com/ACCOUNT/NAME]
 
 The repository's address stands in setup.cfg, as `url`. From there it is written into every
-notebook's badge and first code cell, and into the README; --repository changes it everywhere.
+notebook's badge and first code cell, and into the README; --repository changes it everywhere. Outputs
+are those of one whole run, which tools/run_notebooks.py writes.
 """
 
 import argparse
+import base64
 import configparser
 import re
 import sys
@@ -16,9 +18,12 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
 README, SETUP = ROOT / "README.md", ROOT / "setup.cfg"
+IMAGES = ROOT / "docs" / "images"
 MARKED = re.compile(r"(<!-- notebooks: .*? -->\n).*?(<!-- end of notebooks -->)", re.DOTALL)
 NOTEBOOKS = {
     "cyclegan": "the idea, the losses and the training step, from raw pictures to translated ones",
+    "pix2pix": "the same for pictures that come in pairs: losses and step, to be changed in place",
+    "competition": "the methods that the paper compares with, on maps and photographs",
     "your_own_images": "two folders or zips of your own to a SavedModel; what to do when it fails",
     "pretrained": "the authors' published translators, in TensorFlow",
     "evaluate": "what the numbers say about a translator, what they cannot say, and ablations",
@@ -29,13 +34,14 @@ METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 # What a picture in a notebook may be, and how Pillow writes it small.
 PICTURES = {
     "image/png": {"format": "PNG"},
-    "image/jpeg": {"format": "JPEG", "quality": 75, "progressive": True},
+    "image/jpeg": {"format": "JPEG", "quality": 85, "progressive": True},
 }
+# What else an output may be, the first that it has.
+WORDS = ("text/markdown", "text/html", "text/plain")
 
 SETUP_CELL = """\
 # A checkout of the repository is used as it is; elsewhere the package is installed if it is missing.
 import importlib.util
-import logging
 import sys
 from pathlib import Path
 
@@ -44,11 +50,11 @@ for folder in (Path.cwd(), *Path.cwd().parents):
         sys.path.insert(0, str(folder))
         break
 if importlib.util.find_spec("tf_cyclegan") is None:
-    %pip install --quiet git+{repository}
+    %pip install --quiet git+{repository}@v{version}
 
 # TensorFlow, without its notes on this machine.
 importlib.import_module("tf_cyclegan.commands").import_tensorflow()
-logging.getLogger("tensorflow").setLevel(logging.ERROR)"""
+importlib.import_module("tensorflow").get_logger().setLevel("ERROR")"""
 
 
 def repository() -> str:
@@ -56,6 +62,12 @@ def repository() -> str:
     parser = configparser.ConfigParser()
     parser.read(SETUP)
     return parser["metadata"]["url"]
+
+
+def version() -> str:
+    """The version of the package, which is the tag that the notebooks install."""
+    text = (ROOT / "tf_cyclegan" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'__version__ = "(.*)"', text)[1]
 
 
 def path_of(name: str) -> Path:
@@ -74,9 +86,8 @@ def badge(name: str, url: str) -> str:
 
 
 def cleaned(notebook: nbformat.NotebookNode, name: str, url: str) -> nbformat.NotebookNode:
-    """The notebook with its badge and first cell written anew, stripped of all that a run leaves.
-
-    The pictures of cells with the tag `keep` stay.
+    """The notebook with its badge, first cell and diagrams written anew, and no more of a run than
+    the outputs and their order.
     """
     cells = []
     for cell in notebook.cells:
@@ -84,27 +95,73 @@ def cleaned(notebook: nbformat.NotebookNode, name: str, url: str) -> nbformat.No
         tags = cell.metadata.get("tags", [])
         if tags:
             new.metadata["tags"] = tags
-        new.source = {"badge": badge(name, url), "setup": SETUP_CELL.format(repository=url)}.get(
-            cell.id, cell.source
-        )
+        setup = SETUP_CELL.format(repository=url, version=version())
+        new.source = {"badge": badge(name, url), "setup": setup}.get(cell.id, cell.source)
         if cell.cell_type == "code":
-            new.execution_count = None
-            new.outputs = pictures(cell) if "keep" in tags else []
+            new.execution_count = cell.execution_count
+            new.outputs = joined(cell.outputs)
+        elif names := re.findall(r"\(attachment:(\S+)\)", cell.source):
+            new.attachments = {image: {"image/png": encoded(IMAGES / image)} for image in names}
         cells.append(new)
     return nbformat.NotebookNode(cells=cells, metadata=METADATA, nbformat=4, nbformat_minor=5)
 
 
+def encoded(path: Path) -> str:
+    """A file as an attachment holds it."""
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def plain(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """An output as a stream or as one of the kinds of `PICTURES` and `WORDS`, with nothing else.
+
+    What rich prints comes as HTML in a notebook, line by line: that becomes a stream, too.
+    """
+    if output.output_type not in ("display_data", "execute_result"):
+        return output
+    if output.data.get("text/html", "").startswith("<pre"):
+        text = re.sub(r"\x1b\[[\d;]*m", "", output.data["text/plain"])
+        return nbformat.v4.new_output("stream", name="stdout", text=text)
+    kind = next(kind for kind in (*PICTURES, *WORDS) if kind in output.data)
+    return nbformat.v4.new_output("display_data", data={kind: output.data[kind]})
+
+
+def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Outputs in the form of `plain`, streams of one name that follow each other in one."""
+    together: list[nbformat.NotebookNode] = []
+    for output in map(plain, outputs):
+        before = together[-1] if together else None
+        if before and output.output_type == "stream" and before.get("name") == output.name:
+            together[-1] = nbformat.v4.new_output(
+                "stream", name=output.name, text=before.text + output.text
+            )
+        else:
+            together.append(output)
+    return together
+
+
 def pictures(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    """The outputs of a cell that are pictures, each in one format and with nothing else."""
-    kept = []
-    for output in cell.outputs:
+    """The outputs of a cell that are pictures."""
+    outputs = [plain(output) for output in cell.outputs]
+    return [output for output in outputs if PICTURES.keys() & output.get("data", {}).keys()]
+
+
+def kinds(cell: nbformat.NotebookNode) -> list[str]:
+    """What a cell shows, in order: "stream", "picture", "table" (or other HTML), "text".
+
+    Streams that follow each other are one, whatever was written in between to which.
+    """
+    shown: list[str] = []
+    for output in joined(cell.outputs):
         data = output.get("data", {})
-        for kind in PICTURES:
-            if kind in data:
-                content = {kind: data[kind]}
-                kept.append(nbformat.v4.new_output("display_data", data=content))
-                break
-    return kept
+        if not data:
+            kind = output.output_type
+        elif PICTURES.keys() & data.keys():
+            kind = "picture"
+        else:
+            kind = "text" if "text/plain" in data else "table"
+        if not (kind == "stream" and shown[-1:] == ["stream"]):
+            shown.append(kind)
+    return shown
 
 
 def to_text(notebook: nbformat.NotebookNode) -> str:

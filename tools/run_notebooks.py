@@ -1,9 +1,10 @@
-"""Execute notebooks whole, and fail where a cell fails or a picture is missing.
+"""Execute notebooks whole, and fail where a cell fails, a picture is missing or an output is of
+another kind than the one that is stored.
 
 python -m tools.run_notebooks [NAME ...] [--full] [--keep] [--output FOLDER]
 
-It runs small: few steps, no network. --full runs them as they stand; --keep then writes the pictures
-of the cells with the tag `keep` into the notebooks, small.
+It runs small: few steps, no network. --full runs them as they stand; --keep then writes all of their
+outputs into the notebooks, pictures small.
 """
 
 import argparse
@@ -26,17 +27,22 @@ from tools.notebooks import (
     PICTURES,
     ROOT,
     cleaned,
+    joined,
+    kinds,
     path_of,
     pictures,
     repository,
     to_text,
 )
 
-KEPT_WIDTH = 640  # pixels
-# What is set in the cell with the tag `parameters`, for each run of a notebook. Weights are asked for
-# at MIRROR; where it is not set, nothing can be fetched.
+KEPT_WIDTH = 820  # pixels
+# What is set in the cell with the tag `parameters`, for each run of a notebook. The first has outputs
+# of the kinds that are stored. Weights are asked for at MIRROR; where it is not set, nothing can be
+# fetched.
 SMALL = {
     "cyclegan": [{"STEPS": 6, "SHOW_EVERY": 3}],
+    "pix2pix": [{"STEPS": 6, "SHOW_EVERY": 3}],
+    "competition": [{"STEPS": 2, "METHODS": ("cyclegan", "pix2pix"), "SEEDS": 1, "TRUTHS": 8}],
     "your_own_images": [{"STEPS": 6, "SHOW_EVERY": 3}],
     "pretrained": [{"STEPS": 4}, {"DATASET": "emoji", "MIRROR": True}],
     "evaluate": [{"STEPS": 6, "ABLATION_STEPS": 2, "VARIANTS": ("cycle_alone",)}],
@@ -98,7 +104,8 @@ def execute(
             extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
             resources={"metadata": {"path": folder}},
         )
-        client.execute(env=os.environ | {"PYTHONPATH": str(ROOT)} | environment)
+        inherited = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+        client.execute(env=inherited | {"PYTHONPATH": str(ROOT)} | environment)
     notebook.cells = [cell for cell in notebook.cells if cell.id not in added]
     return notebook
 
@@ -140,17 +147,30 @@ def smaller(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return nbformat.v4.new_output("display_data", data={kind: encodings[kind]})
 
 
-def keep_pictures(name: str, executed: nbformat.NotebookNode) -> None:
-    """Write the pictures of the cells with the tag `keep` into the notebook in the repository."""
-    notebook = cleaned(nbformat.read(path_of(name), as_version=4), name, repository())
-    for cell, ran in zip(notebook.cells, executed.cells, strict=True):
-        if "keep" in tags(cell):
-            cell.outputs = [smaller(output) for output in pictures(ran)]
-    path_of(name).write_text(to_text(notebook), encoding="utf-8")
+def keep_outputs(name: str, executed: nbformat.NotebookNode) -> None:
+    """Write the outputs of a whole run into the notebook in the repository, pictures small."""
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [
+                smaller(output) if PICTURES.keys() & output.get("data", {}).keys() else output
+                for output in joined(cell.outputs)
+            ]
+    path_of(name).write_text(to_text(cleaned(executed, name, repository())), encoding="utf-8")
+
+
+def of_other_kinds(name: str, executed: nbformat.NotebookNode) -> list[str]:
+    """The cells whose outputs are of other kinds than those that are stored, and what they show."""
+    stored = nbformat.read(path_of(name), as_version=4)
+    return [
+        f"{cell.id} shows {kinds(ran) or 'nothing'}, stored is {kinds(cell) or 'nothing'}"
+        for cell, ran in zip(stored.cells, executed.cells, strict=True)
+        if cell.cell_type == "code" and kinds(cell) != kinds(ran)
+    ]
 
 
 def run(name: str, parameters: dict | None, options: argparse.Namespace) -> str | None:
-    """Execute a notebook and look at its pictures; returns what is wrong, if anything."""
+    """Execute a notebook and look at what it shows; returns what is wrong, if anything."""
+    compares = parameters is SMALL[name][0]
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         environment = {}
@@ -173,7 +193,9 @@ def run(name: str, parameters: dict | None, options: argparse.Namespace) -> str 
     if missing:
         return f"{name} shows no picture in {', '.join(missing)}"
     if options.keep:
-        keep_pictures(name, notebook)
+        keep_outputs(name, notebook)
+    if compares and (other := of_other_kinds(name, notebook)):
+        return f"{name}: {'; '.join(other)}; if that is right, run it whole: --full --keep"
     print(
         f"{name}: {time.monotonic() - start:.0f} seconds, {parameters or 'as it stands'}",
         flush=True,
@@ -193,7 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NOTEBOOKS)}")
     parser.add_argument("--full", action="store_true", help="run them as they stand")
-    parser.add_argument("--keep", action="store_true", help="keep pictures in them; needs --full")
+    parser.add_argument("--keep", action="store_true", help="keep their outputs; needs --full")
     parser.add_argument("--output", type=Path, help="folder to write the executed notebooks to")
     parser.add_argument("--parallel", type=int, default=2, help="how many to run at a time")
     options = parser.parse_args()
