@@ -44,7 +44,7 @@ SMALL = {
     "pix2pix": [{"STEPS": 6, "SHOW_EVERY": 3}],
     "competition": [{"STEPS": 2, "METHODS": ("cyclegan", "pix2pix"), "SEEDS": 1, "TRUTHS": 8}],
     "your_own_images": [{"STEPS": 6, "SHOW_EVERY": 3}],
-    "pretrained": [{"STEPS": 4}, {"DATASET": "emoji", "MIRROR": True}],
+    "pretrained": [{"STEPS": 4}, {"DATASET": "earth", "MIRROR": True}],
     "evaluate": [{"STEPS": 6, "ABLATION_STEPS": 2, "VARIANTS": ("cycle_alone",)}],
     "tpu_and_multi_gpu": [{"STEPS": 3}],
 }
