@@ -301,10 +301,12 @@ def test_a_signal_stops_what_is_at_work_after_a_checkpoint(tiny_config):
 def test_commands_find_this_package_wherever_it_was_found(monkeypatch):
     """In a notebook of a checkout only its own sys.path leads to it."""
     monkeypatch.setenv("PYTHONPATH", "others")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter does; it would draw live bars into a pipe
     started = []
 
     def start(arguments, env, **_):
         started.append(env["PYTHONPATH"].split(os.pathsep))
+        assert "FORCE_COLOR" not in env
         raise FileNotFoundError
 
     monkeypatch.setattr("subprocess.Popen", start)

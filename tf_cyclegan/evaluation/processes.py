@@ -64,10 +64,16 @@ def run_commands(commands: Mapping[str, Sequence[Sequence[str]]], jobs: int) -> 
         raise
 
 
+# Where these are set, rich takes every stream for a terminal.
+COLOURS = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+
+
 def _environment() -> dict[str, str]:
     """What a command finds: this package, wherever this process has it from; a GPU that is shared."""
     places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]
-    return os.environ | {
+    # Notebooks ask for colours; what goes through a pipe is lines all the same, and no live bars.
+    inherited = {name: value for name, value in os.environ.items() if name not in COLOURS}
+    return inherited | {
         "PYTHONPATH": os.pathsep.join(filter(None, places)),
         "PYTHONIOENCODING": "utf-8",
         "TF_FORCE_GPU_ALLOW_GROWTH": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
