@@ -146,20 +146,20 @@ def pictures(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 
 def kinds(cell: nbformat.NotebookNode) -> list[str]:
-    """What a cell shows, in order: "stream", "picture", "table" (or other HTML), "text".
+    """What a cell shows, in order: "words" (printed or displayed), "picture", "table" (or other HTML).
 
-    Streams that follow each other are one, whatever was written in between to which.
+    Words that follow each other are one: how many lines tell of progress depends on the time it takes.
     """
     shown: list[str] = []
     for output in joined(cell.outputs):
-        data = output.get("data", {})
-        if not data:
-            kind = output.output_type
-        elif PICTURES.keys() & data.keys():
+        data = output.get("data", {}).keys()
+        if output.output_type == "error":
+            kind = "error"
+        elif PICTURES.keys() & data:
             kind = "picture"
         else:
-            kind = "text" if "text/plain" in data else "table"
-        if not (kind == "stream" and shown[-1:] == ["stream"]):
+            kind = "table" if {"text/markdown", "text/html"} & data else "words"
+        if not (kind == "words" and shown[-1:] == ["words"]):
             shown.append(kind)
     return shown
 

@@ -174,13 +174,13 @@ def test_the_kinds_of_outputs():
         new("execute_result", data={"text/plain": "4"}),
     ]
     cell = nbformat.v4.new_code_cell("", outputs=outputs)
-    assert notebooks.kinds(cell) == ["stream", "picture", "table", "text"]
+    assert notebooks.kinds(cell) == ["words", "picture", "table", "words"]
     stored = notebooks.joined(cell.outputs)
     assert [output.get("text") for output in stored[:2]] == ["one\ntwo\n", "three\n"]
     assert stored[2].data == {"image/png": ""} and not stored[2].metadata
     cell.outputs = stored
     assert notebooks.joined(stored) == stored
-    assert notebooks.kinds(cell) == ["stream", "picture", "table", "text"]
+    assert notebooks.kinds(cell) == ["words", "picture", "table", "words"]
 
 
 def test_a_missing_or_empty_picture_is_noticed():
@@ -222,7 +222,7 @@ assert not FAIL
     monkeypatch.setattr(run_notebooks, "path_of", lambda name: path)
     executed = run_notebooks.execute("example", {"STEPS": 3}, {}, 60)
     (problem,) = run_notebooks.of_other_kinds("example", executed)
-    assert problem.endswith("shows ['stream'], stored is nothing")
+    assert problem.endswith("shows ['words'], stored is nothing")
     nbformat.write(executed, path)
     assert run_notebooks.of_other_kinds("example", executed) == []
     steps, reached, folder = executed.cells[1].outputs[0].text.split()
