@@ -74,4 +74,4 @@ def open_page(chromium):
     yield open_page
     for context in contexts:
         context.close()
-    assert errors == []
+    assert not errors, errors

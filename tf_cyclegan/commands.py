@@ -1,6 +1,7 @@
 """What all commands share: how they parse, fail and end."""
 
 import dataclasses
+import json
 import os
 import re
 import signal
@@ -101,13 +102,43 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def check_keras() -> None:
+    """See that Keras is set to compute with TensorFlow, on images with their channels last.
+
+    Keras's settings are read here as it reads them, because with another backend it may not import.
+
+    Raises:
+        UserError: It is set otherwise, by KERAS_BACKEND or its keras.json.
+    """
+    path = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
+    try:
+        settings = json.loads(path.read_text())
+    except (OSError, ValueError):
+        settings = {}
+    backend = os.environ.get("KERAS_BACKEND")
+    if (backend or settings.get("backend", "tensorflow")) != "tensorflow":
+        said = f"KERAS_BACKEND is {backend}" if backend else f"{path} has another backend"
+        raise UserError(
+            f"{said}, and this runs on TensorFlow: set KERAS_BACKEND=tensorflow in the environment"
+        )
+    if settings.get("image_data_format", "channels_last") != "channels_last":
+        raise UserError(
+            f'{path} says "image_data_format": "{settings["image_data_format"]}", and images have '
+            'their channels last here: change it to "channels_last"'
+        )
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow without the notes on this machine that it prints while it starts.
 
     They come before any of its settings is read, so they are taken out of what it wrote to stderr;
     other warnings and errors stay. With TF_CPP_MIN_LOG_LEVEL set in the environment nothing is taken
     out.
+
+    Raises:
+        UserError: See `check_keras`.
     """
+    check_keras()
     ours = "TF_CYCLEGAN_SET_LOG_LEVEL" in os.environ  # by the process that started this one
     if ("TF_CPP_MIN_LOG_LEVEL" in os.environ and not ours) or "tensorflow" in sys.modules:
         return

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import os
 import re
 import signal
@@ -15,9 +16,20 @@ import pytest
 from conftest import write_images
 
 import tf_cyclegan
-from tf_cyclegan import ablate, commands, convert, evaluate, export, study, train, translate
+from tf_cyclegan import (
+    UserError,
+    ablate,
+    commands,
+    convert,
+    evaluate,
+    export,
+    study,
+    train,
+    translate,
+)
 from tf_cyclegan.__main__ import COMMANDS
 from tf_cyclegan.methods.cyclegan.settings import Config
+from tf_cyclegan.translation.load import load_translator
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 
@@ -107,6 +119,38 @@ def test_translating(bad, command, options, words):
     code, errors = command(translate.main, *options.format(bad=bad).split())
     assert code == 2
     assert words.format(bad=bad) in re.sub(r"\s+", " ", errors)
+
+
+@pytest.mark.parametrize(
+    ("variable", "settings", "words"),
+    [
+        ("jax", {}, ["KERAS_BACKEND is jax", "KERAS_BACKEND=tensorflow"]),
+        (
+            None,
+            {"backend": "torch"},
+            ["keras.json has another backend", "KERAS_BACKEND=tensorflow"],
+        ),
+        (None, {"image_data_format": "channels_first"}, ["keras.json", "channels_last"]),
+    ],
+)
+@pytest.mark.parametrize("door", [train, translate, evaluate, export])
+def test_keras_set_to_what_cannot_work(door, variable, settings, words, bad, command, monkeypatch):
+    for name, value in {"KERAS_HOME": str(bad), "KERAS_BACKEND": variable}.items():
+        monkeypatch.delenv(name, raising=False)
+        if value:
+            monkeypatch.setenv(name, value)
+    (bad / "keras.json").write_text(json.dumps(settings))
+    options = {
+        train: ["--dataset", bad / "good", "--run-dir", bad / "run"],
+        translate: ["--model", bad, "--input", bad / "holiday", "--output", bad / "out"],
+        evaluate: ["--run", bad / "run"],
+        export: ["--run", bad / "run"],
+    }
+    code, errors = command(door.main, *options[door])
+    assert code == 2
+    assert all(word in errors for word in words), errors
+    with pytest.raises(UserError, match=words[-1]):
+        load_translator(bad)
 
 
 def test_exporting_what_is_no_run(bad, command):

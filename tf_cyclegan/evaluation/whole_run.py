@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..commands import check_keras
 from ..errors import UserError
 from ..methods import method_of
 from ..progress import log
@@ -40,6 +41,7 @@ def train(
         UserError: The data, the folder or the settings do not allow it.
         Interrupted: Ctrl-C, SIGTERM or SIGHUP came; a checkpoint has been written.
     """
+    check_keras()
     from ..training.devices import accelerated, find_devices, keep_operations_to_a_core
     from ..training.trainer import check_run_folder
 

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from .cpu import strided, winograd
+from .cpu import choice, strided, winograd
+
+plain_convolutions = choice.plain_operations  # for what is exported
 
 # What the classes here decide: images are `[N, H, W, C]`, and groups and dilation are 1.
 FIXED = (
@@ -138,6 +140,8 @@ class ToImageConv2D(keras.layers.Conv2D):
     """
 
     def call(self, inputs):
+        if choice.exporting():
+            return super().call(inputs)
         height, width, channels, filters = self.kernel.shape
         rows = ops.transpose(self.kernel, [1, 2, 0, 3])
         rows = ops.reshape(rows, [1, width, channels, height * filters])

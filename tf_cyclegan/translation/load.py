@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..commands import check_keras
 from ..data.decode import UnreadableImage, rgb_of
 from ..errors import UserError
 from ..files import from_home
@@ -38,6 +39,7 @@ def load_translator(path: str | Path, direction: Direction | None = None) -> Tra
         (333, 517, 3)
         >>> translate(Image.open("photo.jpg")).save("translated.png")
     """
+    check_keras()
     import tensorflow as tf
 
     from .translator import Translator, restore_translator

@@ -14,10 +14,9 @@ from ..settings import RunSettings
 from ..training.checkpoints import Checkpoint, tensorflow_disk_errors
 from ..training.run import Run
 from .encoded import decode_or_nothing
-from .formats import FILE_FORMATS
+from .formats import FILE_FORMATS, SMALLEST_SIDE
 
 DIRECTIONS = ("x_to_y", "y_to_x")
-SMALLEST_SIDE = 8  # what the reflection paddings of the residual generator need
 
 
 class Translator(tf.Module):
@@ -115,9 +114,7 @@ def save_translator(generator: Callable, size_multiple: int, path: Path) -> None
         tf.saved_model.save(translator, str(beside), signatures)
 
 
-def export_run(
-    folder: Path, output: Path, format: str = "saved_model", float16: bool = False
-) -> list[Path]:
+def export_run(folder: Path, output: Path, format: str = "saved_model", **options) -> list[Path]:
     """Write the translators of a run's newest checkpoint to `output`, as x_to_y and y_to_x.
 
     Methods that translate one way give but x_to_y.
@@ -126,26 +123,41 @@ def export_run(
         folder: Of the run.
         output: Folder for them.
         format: "saved_model", or one of `FILE_FORMATS`.
-        float16: Keep the weights in half precision; for "litert" only.
+        **options: Of what writes the format, see `formats`.
 
     Raises:
         UserError: The run has no checkpoint that can be read, `output` cannot be written, or what
             writes the format is not installed.
     """
-    suffix, to_bytes = FILE_FORMATS.get(format, ("", None))
-    paths = {direction: output / f"{direction}{suffix}" for direction in DIRECTIONS}
-    for path in paths.values():
-        check_writable(path, folder=to_bytes is None)
+    paths = {direction: export_path(output, direction, format) for direction in DIRECTIONS}
     translators, config = restore_translators(Run(folder))
     for direction, translator in translators.items():
-        path = paths[direction]
-        if to_bytes is None:
-            save_translator(translator, config.size_multiple, path)
-        else:
-            options = {"float16": True} if float16 else {}
-            with disk_errors(path), tensorflow_disk_errors(path):
-                write_file(path, to_bytes(translator, **options))
+        export_translator(translator, config.size_multiple, paths[direction], format, **options)
     return [paths[direction] for direction in translators]
+
+
+def export_path(folder: Path, name: str, format: str) -> Path:
+    """Where a translator of that name goes.
+
+    Raises:
+        UserError: Nothing can be written there.
+    """
+    suffix, to_bytes = FILE_FORMATS.get(format, ("", None))
+    path = folder / f"{name}{suffix}"
+    check_writable(path, folder=to_bytes is None)
+    return path
+
+
+def export_translator(
+    translator: Callable, size_multiple: int, path: Path, format: str, **options
+) -> None:
+    """Write one translator in a format; see `export_run`."""
+    if format == "saved_model":
+        save_translator(translator, size_multiple, path)
+        return
+    _, to_bytes = FILE_FORMATS[format]
+    with disk_errors(path), tensorflow_disk_errors(path):
+        write_file(path, to_bytes(translator, size_multiple, **options))
 
 
 def restore_translators(

@@ -1,24 +1,45 @@
 """When to compute a layer by an algorithm that is faster on a CPU, and how to hold it together.
 
 Only in place of TensorFlow's kernels for CPUs: GPU libraries choose their algorithms by themselves, and
-what is exported with sizes left open keeps the plain operations, which every runtime knows.
+what is exported keeps the plain operations, whether its sizes are open or fixed.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import keras
 from keras import ops
+
+_for_export = ContextVar("for_export", default=False)
+
+
+@contextmanager
+def plain_operations() -> Iterator[None]:
+    """Say that what is traced here leaves this machine: plain operations, which every runtime knows."""
+    before = _for_export.set(True)
+    try:
+        yield
+    finally:
+        _for_export.reset(before)
+
+
+def exporting() -> bool:
+    """Whether what is computed here is within `plain_operations`."""
+    return _for_export.get()
 
 
 def applies(shape, dtype) -> bool:
     """Whether to take such an algorithm for tensors of a dtype, and of a shape with None for unknown.
 
     Where TensorFlow sees no GPU and no TPU, in a graph, with all sizes known, in single or double
-    precision. Not in eager mode, where every new size would be traced for one use.
+    precision. Not in eager mode, where every new size would be traced for one use, nor within
+    `plain_operations`.
     """
     if (
-        None in shape
+        exporting()
+        or None in shape
         or keras.backend.standardize_dtype(dtype) not in ("float32", "float64")
         or keras.backend.backend() != "tensorflow"
     ):
