@@ -4,6 +4,7 @@ import dataclasses
 import os
 import signal
 import sys
+from collections import Counter
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -27,6 +28,24 @@ def pytest_xdist_make_scheduler(config, log):
 
     config.option.loadscopereorder = False
     return LoadFileScheduling(config, log)
+
+
+INSTALL = "pip install -c constraints.txt -e '.[dev]'"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say at the very end what was not tested, and the command that would make it possible."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    if not reasons:
+        return
+    terminalreporter.section("not tested")
+    for reason, count in reasons.most_common():
+        if reason.startswith("could not import"):
+            reason = f"{reason}: {INSTALL}"
+        terminalreporter.write_line(f"{count} test{'s' if count > 1 else ''}: {reason}")
 
 
 TINY_SETTINGS = {
