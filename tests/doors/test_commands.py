@@ -69,7 +69,7 @@ def bad(tmp_path):
         ("--dataset cycle_gan/horse2zebra:9.9.9", "TFDS has no cycle_gan/horse2zebra:9.9.9"),
         ("--dataset mnist", "mnist has no trainA"),
         ("--dataset {bad}/good --batch-size 3", "--batch-size 3 is larger than the data"),
-        ("--dataset {bad}/good --image-size 100", "the nearest to 100 are 64 and 128"),
+        ("--dataset {bad}/good --image-size 102", "the nearest to 102 are 100 and 104"),
         ("--learning-rate -1", "--learning-rate is -1.0; it must be above 0"),
         ("--generator vae", "it takes unet, resnet9"),
         ("--generator tensorflow_examples --image-size 256 --load-size 256", "pip install git+"),
