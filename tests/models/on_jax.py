@@ -15,9 +15,8 @@ from tf_cyclegan.models.keras_file import read_network
 
 # How to build each, and what its weights come in.
 NETWORKS = {
-    "resnet": (lambda: resnet_generator(1, filters=2), ".keras"),
+    "resnet": (lambda: resnet_generator(1, filters=2, upsampling="resize"), ".keras"),
     "unet": (lambda: unet_generator(filters=2, levels=2), ".weights.h5"),
-    "unet_resize": (lambda: unet_generator(filters=2, levels=1, upsampling="resize"), ".npz"),
     "patchgan": (lambda: patchgan_discriminator(filters=2, norm="batch"), ".npz"),
 }
 

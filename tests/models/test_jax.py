@@ -25,7 +25,7 @@ def computed(tmp_path_factory):
     pytest.importorskip("jax")
     folder = tmp_path_factory.mktemp("jax")
     random = np.random.default_rng(0)
-    images = tf.constant(random.uniform(-1, 1, [2, 32, 24, 3]), tf.float32)
+    images = tf.constant(random.uniform(-1, 1, [2, 24, 24, 3]), tf.float32)
     np.save(folder / "images.npy", images)
     on_tensorflow = {}
     for name, (build, suffix) in NETWORKS.items():
