@@ -298,7 +298,7 @@ def test_every_option_is_in_the_settings(name, options_of):
 
 
 def test_every_option_named_exists(options_of):
-    known = {"--upgrade"}  # of pip
+    known = {"--upgrade", "--bind"}  # of pip and of http.server
     for name in COMMANDS:
         known |= options_of(name)
     for folder in ("benchmarks", "tools"):
