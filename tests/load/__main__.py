@@ -45,7 +45,7 @@ class Server:
 
     def __init__(self, process: subprocess.Popen, port: int, errors: Path):
         self.process, self.port, self._errors = process, port, errors
-        self.memory_before = self._memory()
+        self.memory_before = self.memory()
         self.most_memory = 0
         self._watch = threading.Thread(target=self._measure, daemon=True)
         self._watch.start()
@@ -53,10 +53,10 @@ class Server:
     def _measure(self) -> None:
         while self.process.poll() is None:
             with contextlib.suppress(OSError, TypeError):
-                self.most_memory = max(self.most_memory, self._memory())
+                self.most_memory = max(self.most_memory, self.memory())
             time.sleep(0.2)
 
-    def _memory(self) -> int:
+    def memory(self) -> int:
         """Resident, in MB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) // 1024
@@ -100,8 +100,9 @@ def load_study(folder: Path, clients: int, seconds: float) -> tuple[Server, Figu
         return server, crowd_at_study(server.port, clients, seconds, lines)
 
 
-def load_demo(folder: Path, clients: int, seconds: float) -> tuple[Server, Figures]:
-    """A crowd at the demo, with a small model."""
+@contextlib.contextmanager
+def serving_demo(folder: Path) -> Iterator[Server]:
+    """The demo with a small model."""
     for name in ("trainA", "trainB"):
         write_images(folder / "data" / name, 2, size=(32, 32))
     settings = TINY_SETTINGS | {"steps": 1, "run_dir": folder / "run", "dataset": folder / "data"}
@@ -109,7 +110,23 @@ def load_demo(folder: Path, clients: int, seconds: float) -> tuple[Server, Figur
     train = [sys.executable, "-m", "tf_cyclegan.train", *options]
     subprocess.run(train, check=True, stderr=subprocess.DEVNULL)
     with serving(["tf_cyclegan.demo", "--model", folder / "run", "--port", 0], folder) as server:
+        yield server
+
+
+def load_demo(folder: Path, clients: int, seconds: float) -> tuple[Server, Figures]:
+    """A crowd at the demo."""
+    with serving_demo(folder) as server:
         return server, crowd_at_demo(server.port, clients, seconds)
+
+
+def crowd_after_crowd(folder: Path, clients: int, seconds: float, crowds: int) -> None:
+    """Print the demo's memory after every one of several crowds."""
+    pictures = 0
+    with serving_demo(folder) as server:
+        print(f"before: {server.memory()} MB")
+        for number in range(1, crowds + 1):
+            pictures += crowd_at_demo(server.port, clients, seconds).answers
+            print(f"crowd {number}, {pictures} pictures: {server.memory()} MB", flush=True)
 
 
 def main() -> None:
@@ -118,8 +135,13 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--crowds", type=int, help="the demo's memory after each of so many crowds")
     options = parser.parse_args()
     most_connections(2 * options.clients)
+    if options.crowds:
+        with tempfile.TemporaryDirectory() as folder:
+            crowd_after_crowd(Path(folder), options.clients, options.seconds, options.crowds)
+        return
     columns = []
     for load in (load_study, load_demo):
         with tempfile.TemporaryDirectory() as folder:
