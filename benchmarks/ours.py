@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_cyclegan.data import pipeline
+from tf_cyclegan.data import pipeline, scaled
 from tf_cyclegan.methods import method_of
 from tf_cyclegan.methods.adversarial import build_generator
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
@@ -120,5 +120,5 @@ def _give_batches(folder: str, from_cache: bool):
 
 def _batches(config: Config, from_cache: bool) -> Iterator:
     if not from_cache:
-        pipeline.CACHE_BYTES = 0
+        scaled.CACHE_BYTES = 0
     return iter(pipeline.load_dataset(config).train_batches(0, TOTAL_STEPS))

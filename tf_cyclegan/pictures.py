@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .files import write_file
+from .pixels import RGB8, PixelFormat
 
 MARGIN = 8
 GAP = 4
@@ -20,14 +21,31 @@ def to_uint8(images) -> np.ndarray:
     return np.clip(np.round((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
+def in_colour(images: np.ndarray) -> np.ndarray:
+    """Images `[..., C]` as three channels to look at: grey as grey, of more bands the first three."""
+    channels = images.shape[-1]
+    if channels == 1:
+        return np.repeat(images, 3, axis=-1)
+    if channels == 2:
+        return np.concatenate([images, np.zeros_like(images[..., :1])], axis=-1)
+    return images[..., :3]
+
+
+def shown(samples: np.ndarray, pixels: PixelFormat) -> np.ndarray:
+    """Samples of a domain to look at: uint8 `[..., 3]`, its range as black to white."""
+    if pixels == RGB8:
+        return samples
+    return in_colour(to_uint8(pixels.to_unit(samples)))
+
+
 def image_grid(columns: Mapping[str, np.ndarray], note: str = "") -> Image.Image:
     """Lay out columns of images under their headings.
 
     Args:
-        columns: From a heading to uint8 images `[N, H, W, 3]`.
+        columns: From a heading to uint8 images `[N, H, W, C]`; see `in_colour`.
         note: A line below them.
     """
-    columns = {heading: _enlarged(images) for heading, images in columns.items()}
+    columns = {heading: _enlarged(in_colour(images)) for heading, images in columns.items()}
     rows, height, width, _ = np.array([images.shape for images in columns.values()]).max(axis=0)
     heading_height = 24
     font = ImageFont.load_default(size=14)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .errors import UserError
 from .files import from_home
+from .pixels import RGB8, PixelFormat, parse_channels, parse_range, parse_type, range_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,6 +36,7 @@ def setting(
     below: float | None = None,
     may_change: bool = False,
     is_place: bool = False,
+    from_data: bool = False,
     aliases: tuple[str, ...] = (),
 ) -> Any:
     """Declare a setting, in the one place where all that is known of it stands.
@@ -50,6 +52,7 @@ def setting(
         may_change: Whether a run may go on with another value: it changes where or how often a run
             is looked at, or on what it runs, but not its weights (or no more than their rounding).
         is_place: Whether it is a path that may be another one on each worker of a run.
+        from_data: Whether None means what the data are found to be, when a run begins.
         aliases: Other spellings of its option.
     """
     return dataclasses.field(
@@ -63,6 +66,7 @@ def setting(
             "below": below,
             "may_change": may_change,
             "is_place": is_place,
+            "from_data": from_data,
             "aliases": aliases,
         },
     )
@@ -118,6 +122,15 @@ class RunSettings:
     resize_method: Literal["nearest", "bilinear", "bicubic", "lanczos"] = setting(
         "nearest", "data", "interpolation; all but nearest filter against aliasing"
     )
+    fit: Literal["stretch", "crop", "pad", "patches"] = setting(
+        "stretch",
+        "data",
+        "pictures of another shape: stretched, cut at random from the shorter side on, padded, or cut "
+        "from the whole without scaling",
+    )
+    keep_colour_space: bool = setting(
+        False, "data", "leave colours as they are, instead of converting them to sRGB"
+    )
     mirror: bool = setting(True, "data", "mirror every other training image left to right")
     batch_size: int = setting(
         1, "data", "images of each domain a step, on all devices together", lowest=1
@@ -132,6 +145,28 @@ class RunSettings:
         lowest=1,
         may_change=True,
     )
+
+    channels_x: int | str | None = setting(
+        None,
+        "data",
+        "rgb, grey or a number: make the pictures of X so (default: as they are)",
+        from_data=True,
+    )
+    channels_y: int | str | None = setting(None, "data", "likewise of Y", from_data=True)
+    type_x: str | None = setting(
+        None,
+        "data",
+        "uint8, uint16, int16, float32 ...: make the samples of X so (default: as they are)",
+        from_data=True,
+    )
+    type_y: str | None = setting(None, "data", "likewise of Y", from_data=True)
+    range_x: str | None = setting(
+        None,
+        "data",
+        "LOW,HIGH: the values of X that become -1 and 1 (default: all of 8 bits, else as measured)",
+        from_data=True,
+    )
+    range_y: str | None = setting(None, "data", "likewise of Y", from_data=True)
 
     epochs: int = setting(10, "training", "an epoch shows the larger domain once", lowest=1)
     steps: int | None = setting(
@@ -219,6 +254,7 @@ class RunSettings:
         for field in dataclasses.fields(self):
             _check_value(self, field, hints[field.name])
         self._check_data()
+        self._check_pixels()
         if self.image_size == AUTO:
             return  # the rest is seen to where the size is known
         if any(load < size for load, size in zip(self.load_shape, self.image_shape, strict=True)):
@@ -245,6 +281,17 @@ class RunSettings:
                     f"{option(name)} {place} is an address: it takes a place on this machine's disks; "
                     "mount the bucket, or copy from it before and to it afterwards"
                 )
+
+    def _check_pixels(self) -> None:
+        """See that what is said of the pixels can be read; alike is written alike."""
+        for of in "xy":
+            channels, type_, range_ = (f"{name}_{of}" for name in ("channels", "type", "range"))
+            if (value := getattr(self, channels)) is not None:
+                object.__setattr__(self, channels, parse_channels(f"channels-{of}", value))
+            if (value := getattr(self, type_)) is not None:
+                parse_type(f"type-{of}", value)
+            if (value := getattr(self, range_)) is not None:
+                object.__setattr__(self, range_, range_text(*parse_range(f"range-{of}", value)))
 
     def check(self) -> None:
         """See that the settings of a method fit each other; methods with rules of their own add them.
@@ -275,9 +322,36 @@ class RunSettings:
         return parse_size("load-size", self.load_size)
 
     @property
+    def train_shape(self) -> tuple[int, int]:
+        """Height and width that training images are made before they are cut."""
+        return self.image_shape if self.fit == "patches" else self.load_shape
+
+    @property
     def size_multiple(self) -> int:
         """Heights and widths that the translators take are multiples of this."""
         return 1
+
+    @property
+    def pixels(self) -> tuple[PixelFormat, PixelFormat]:
+        """What the pixels of X and Y are: 8-bit colour where neither settings nor data say."""
+        x, y = (
+            PixelFormat(
+                RGB8.channels if channels is None else parse_channels(f"channels-{of}", channels),
+                RGB8.dtype if type_ is None else parse_type(f"type-{of}", type_),
+                *((RGB8.low, RGB8.high) if range_ is None else parse_range(f"range-{of}", range_)),
+            )
+            for of, channels, type_, range_ in (
+                ("x", self.channels_x, self.type_x, self.range_x),
+                ("y", self.channels_y, self.type_y, self.range_y),
+            )
+        )
+        return x, y
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """How many channels the images of X and Y have."""
+        x, y = self.pixels
+        return x.channels, y.channels
 
     @property
     def domains(self) -> tuple[str, str]:
@@ -365,7 +439,8 @@ def parse_size(name: str, size: int | str) -> tuple[int, int]:
 def _check_value(settings: RunSettings, field: dataclasses.Field, hint: Any) -> None:
     """Hold one value to the type and the limits that its setting declares; paths become text."""
     value, told = getattr(settings, field.name), option(field.name)
-    alternatives = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    alternatives = typing.get_args(hint) if is_union else (hint,)
     if value is None and type(None) in alternatives:
         return
     if isinstance(value, os.PathLike) and str in alternatives:

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 from .commands import import_tensorflow, parse, run_command
-from .data.decode import IMAGE_SUFFIXES
-from .data.sources import image_files
+from .data.walk import image_files, in_words, no_image
 from .errors import UserError
 from .files import check_writable
+from .pixels import RGB8, PixelFormat, parse_range
 from .progress import log
 from .settings import MAX_PIXELS
 from .translation import translate_files
-from .translation.load import Direction, load_translator
+from .translation.load import Direction, load_translator, pixels_of_model
 from .translation.picture_file import QUALITY
 from .translation.targets import Job, plan, suffix_of
 from .translation.video import check_input, check_output, import_av, translate_video
@@ -43,6 +43,10 @@ class Options:
     """from 1 to 100, of JPEG, WebP and AVIF (default: 95)"""
     alpha: Literal["keep", "white"] = "keep"
     """transparency: keep it where the written file can hold it, or lay the pictures on white"""
+    keep_colour_space: bool = False
+    """leave colours as they are, and keep their profile, instead of converting them to sRGB"""
+    range: str | None = None
+    """LOW,HIGH: what is black and white in pictures of more bits than the model takes"""
     side_by_side: bool = False
     """put the original to the left of each translated picture or frame"""
     skip_unreadable: bool = False
@@ -55,7 +59,15 @@ class Options:
     """pictures of one size, or frames, translated at once (default: as many as suit their size)"""
 
 
-FOR_PICTURES = ("suffix", "quality", "alpha", "skip_unreadable", "max_pixels")
+FOR_PICTURES = (
+    "suffix",
+    "quality",
+    "alpha",
+    "keep_colour_space",
+    "range",
+    "skip_unreadable",
+    "max_pixels",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -75,19 +87,32 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _translate_pictures(options: Options) -> None:
-    jobs = _jobs(options)
+    takes, gives = pixels_of_model(options.model, options.direction)
+    if options.side_by_side and takes != gives:
+        raise UserError(
+            f"--side-by-side puts pictures together that are alike; the model takes {takes} and gives "
+            f"{gives}; leave it out"
+        )
+    window = None if options.range is None else parse_range("range", options.range)
+    jobs = _jobs(options, gives)
     import_tensorflow()
-    failures = translate_files.translate_files(
-        load_translator(options.model, options.direction),
-        jobs,
-        translate_files.Options(
-            max_pixels=MAX_PIXELS if options.max_pixels is None else options.max_pixels,
-            keep_alpha=options.alpha == "keep",
-            quality=options.quality,
-            side_by_side=options.side_by_side,
-            batch_size=options.batch_size,
-        ),
+    how = translate_files.Options(
+        max_pixels=MAX_PIXELS if options.max_pixels is None else options.max_pixels,
+        keep_alpha=options.alpha == "keep",
+        quality=options.quality,
+        side_by_side=options.side_by_side,
+        batch_size=options.batch_size,
+        keep_colour_space=options.keep_colour_space,
+        takes=takes,
+        window=window,
     )
+    translate = load_translator(options.model, options.direction)
+    failures = translate_files.translate_files(translate, jobs, how)
+    if how.outside:
+        log(
+            f"{how.outside.total():,} samples of {len(how.outside)} pictures lie outside "
+            f"{takes.low:.10g} to {takes.high:.10g}, which the model takes, and are taken as its ends"
+        )
     for failure in failures:
         log(f"{failure.job.source} cannot be translated: {failure.reason}")
     log(f"wrote {len(jobs) - len(failures)} pictures to {options.output}")
@@ -114,6 +139,8 @@ def _translate_film(options: Options) -> None:
     for name in FOR_PICTURES:
         if getattr(options, name) != getattr(Options, name):
             raise UserError(f"--{name.replace('_', '-')} is for --input; leave it out with --video")
+    if pixels_of_model(options.model, options.direction) != (RGB8, RGB8):
+        raise UserError(f"films are 8-bit colour, which {options.model} does not take and give")
     import_av()
     check_output(options.output)
     check_writable(options.output)
@@ -136,17 +163,21 @@ def _translate_film(options: Options) -> None:
     log(f"wrote {count} frames to {options.output}")
 
 
-def _jobs(options: Options) -> list[Job]:
-    suffix = None if options.suffix is None else suffix_of(options.suffix)
+def _jobs(options: Options, gives: PixelFormat) -> list[Job]:
+    suffix = None if options.suffix is None else suffix_of(options.suffix, gives)
+    root: Path | None = None
     if options.input.is_dir():
-        sources, root = image_files(options.input), options.input
+        root = options.input
+        sources, left_out = image_files(root)
+        if not sources:
+            raise UserError(f"{root} {no_image(left_out)}")
+        if left_out:
+            log(f"left out what is no picture: {in_words(left_out)}")
     else:
-        sources, root = [options.input], None
+        sources = [options.input]
         if not options.input.is_file():
             raise UserError(f"there is no picture and no folder {options.input}")
-    if not sources:
-        raise UserError(f"{options.input} holds no picture ({' '.join(sorted(IMAGE_SUFFIXES))})")
-    jobs = plan(sources, root, options.output, suffix, options.overwrite)
+    jobs = plan(sources, root, options.output, suffix, options.overwrite, gives)
     if options.quality is not None and not any(job.kind.has_quality for job in jobs):
         raise UserError(
             f"--quality {options.quality} is for JPEG, WebP and AVIF, and none of the pictures is "

@@ -17,6 +17,7 @@ DOORS, GROUND = "doors", "ground"
 GROUND_FILES = (
     "losses",
     "pictures",
+    "pixels",
     "settings",
     "local_server",
     "errors",

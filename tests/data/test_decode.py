@@ -146,7 +146,6 @@ def ghostscript_would_run(encoded):
     [
         ghostscript_would_run(b""),
         encode(Image.new("RGB", (4, 4)), "PCX"),
-        encode(Image.new("RGB", (4, 4)), "TGA"),
     ],
 )
 def test_formats_that_are_not_named_are_not_opened(content, monkeypatch):

@@ -75,12 +75,12 @@ def test_pairs_are_held_out_together(tmp_path):
 
 def test_what_is_passed_over_is_counted(piles):
     config = Config(x=str(piles / "photos"), y=str(piles / "paintings.zip"))
-    assert passed_over(config, open_data(config)) == (
+    assert passed_over(open_data(config)) == (
         "passed over 2 .nef (raw photographs: export them as JPEG or TIFF), 1 without a suffix and "
         "1 .txt"
     )
     config = Config(dataset="emoji")
-    assert passed_over(config, open_data(config)) == ""
+    assert passed_over(open_data(config)) == ""
 
 
 def test_beside_a_data_set_s_folders_nothing_is_counted(image_folder, tmp_path):
@@ -91,7 +91,7 @@ def test_beside_a_data_set_s_folders_nothing_is_counted(image_folder, tmp_path):
         (link / split / "a.xcf").write_text("")
     (link / "readme.md").write_text("")
     config = Config(dataset=str(link))
-    assert passed_over(config, open_data(config)) == "passed over 2 .xcf"
+    assert passed_over(open_data(config)) == "passed over 2 .xcf"
 
 
 @pytest.mark.parametrize("output", ["set", "set.zip"])

@@ -6,7 +6,7 @@ import pytest
 from conftest import write_images
 from PIL import Image
 
-from tf_cyclegan.data import pipeline
+from tf_cyclegan.data import pipeline, scaled
 from tf_cyclegan.data.pipeline import load_dataset
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cyclegan.settings import Config
@@ -149,7 +149,7 @@ def test_mirroring_can_be_turned_off(config):
 
 def test_small_sets_are_decoded_once_and_large_ones_give_the_same(config, monkeypatch):
     cached = batches(load_dataset(config), 0, 3)
-    monkeypatch.setattr(pipeline, "CACHE_BYTES", 0)
+    monkeypatch.setattr(scaled, "CACHE_BYTES", 0)
     assert_same(cached, batches(load_dataset(config), 0, 3))
 
 
@@ -160,7 +160,7 @@ def test_test_images_are_scaled_not_cropped(config):
 
 @pytest.mark.parametrize("cache_bytes", [0, 2**30])
 def test_unreadable_images_are_named_or_left_out(tmp_path, config, monkeypatch, cache_bytes):
-    monkeypatch.setattr(pipeline, "CACHE_BYTES", cache_bytes)
+    monkeypatch.setattr(scaled, "CACHE_BYTES", cache_bytes)
     write_images(tmp_path / "trainA", 3, suffix=".jpg", size=(200, 200))
     write_images(tmp_path / "trainB", 3)
     broken = tmp_path / "trainA" / "001.jpg"

@@ -108,7 +108,7 @@ def fake_mnist(self, *args, **kwargs):
         ("--model {bad}/good --input {bad}/good", "{bad}/good is not the folder of a run"),
         ("--model {bad}/begun --input {bad}/good", "{bad}/begun has no checkpoint yet"),
         ("--model {bad}/good --input {bad}/missing", "no picture and no folder {bad}/missing"),
-        ("--model {bad}/good --input {bad}/empty/trainB", "holds no picture"),
+        ("--model {bad}/good --input {bad}/empty/trainB", "holds no image"),
         ("--model {bad}/good --input {bad}/good --direction a_to_b", "a_to_b"),
     ],
 )

@@ -9,9 +9,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
+import tifffile
 from PIL import Image, ImageCms
 
-from tf_cyclegan.data.decode import UnreadableImage, decode_resized
+from tf_cyclegan.data.decode import decode
+from tf_cyclegan.data.picture import resized
+from tf_cyclegan.data.unreadable import UnreadableImage
 from tf_cyclegan.settings import MAX_PIXELS
 
 from .damage import NUMBERS, damaged
@@ -76,7 +80,68 @@ def originals() -> dict[str, bytes]:
         "avif": _encoded(rgb, "AVIF", **said),
         "rgba.avif": _encoded(rgba, "AVIF", exif=exif.tobytes(), xmp=XMP),
         "animated.avif": _encoded(rgb, "AVIF", more=[grey.convert("RGB")]),
+        "jpeg2000": _encoded(rgb, "JPEG2000"),
+        "deep.jpeg2000": _encoded(deep, "JPEG2000"),
+        "tga": _encoded(rgb, "TGA"),
+        "rgba.tga": _encoded(rgba, "TGA", compression="tga_rle"),
+        "heif": _heif(rgb, exif.tobytes()),
+    } | _arrays(noise)
+
+
+def _heif(image: Image.Image, exif: bytes) -> bytes:
+    from pillow_heif import from_pillow
+
+    file = io.BytesIO()
+    from_pillow(image).save(file, exif=exif)
+    return file.getvalue()
+
+
+def _arrays(noise: np.ndarray) -> dict[str, bytes]:
+    """Pictures of more than 8 bits, of many bands, and arrays."""
+    deep = noise.astype(np.uint16) * 257
+    bands = np.concatenate([deep, deep[..., ::-1]], -1)
+    npy, npz = io.BytesIO(), io.BytesIO()
+    np.save(npy, bands.astype(np.float32))
+    np.savez_compressed(npz, picture=noise)
+    return {
+        "rgb16.png": tf.io.encode_png(deep[..., :3]).numpy(),
+        "rgba16.png": tf.io.encode_png(deep).numpy(),
+        "npy": npy.getvalue(),
+        "npz": npz.getvalue(),
+        "dicom": _dicom(deep[..., 0]),
+        "bands.tiff": _tiff(bands, compression="deflate", tile=(16, 16)),
+        "separate.tiff": _tiff(bands.transpose(2, 0, 1), planarconfig="separate"),
+        "rgb16.tiff": _tiff(
+            deep[..., :3], photometric="rgb", compression="deflate", predictor=True
+        ),
+        "float.bands.tiff": _tiff(bands.astype(np.float32), bigtiff=True),
     }
+
+
+def _tiff(samples: np.ndarray, **options) -> bytes:
+    file = io.BytesIO()
+    options = {"photometric": "minisblack", "planarconfig": "contig"} | options
+    tifffile.imwrite(file, samples, **options)
+    return file.getvalue()
+
+
+def _dicom(samples: np.ndarray) -> bytes:
+    import pydicom
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+    data = pydicom.Dataset()
+    data.file_meta = pydicom.dataset.FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = "1.2.3"
+    data.Rows, data.Columns = samples.shape
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 0
+    data.RescaleSlope, data.RescaleIntercept = 1, -1024
+    data.PixelData = samples.astype("<u2").tobytes()
+    file = io.BytesIO()
+    data.save_as(file, enforce_file_format=True)
+    return file.getvalue()
 
 
 LARGE = (
@@ -328,12 +393,14 @@ def _riff(parts: list, choices: random.Random | None = None) -> bytes:
 
 def read(files: Files, _folder: Path) -> None:
     """Decode, and scale as a training does."""
-    image = decode_resized(files["picture"], (16, 16), "bicubic")
-    assert image.shape == (16, 16, 3) and image.dtype == np.uint8
+    picture = decode(files["picture"])
+    image = resized(picture.pixels, (16, 16), "bicubic")
+    assert image.shape == (16, 16, picture.channels) and image.dtype == picture.dtype
 
 
 KIND = Kind(
-    "pictures: JPEG, MPO, PNG, WebP, GIF, BMP, TIFF, PPM, AVIF; Exif, ICC, XMP",
+    "pictures: JPEG, MPO, PNG, WebP, GIF, BMP, TIFF, PPM, JPEG 2000, AVIF, HEIC, TGA, DICOM, .npy, "
+    ".npz; 8 to 32 bits, many bands; Exif, ICC, XMP",
     0.4,
     mutants,
     read,

@@ -266,7 +266,7 @@ class Mean:
 
 
 def test_input_pipeline(run, monkeypatch):
-    monkeypatch.setattr("tf_cyclegan.data.pipeline.CACHE_BYTES", 2**20)  # put back at the end
+    monkeypatch.setattr("tf_cyclegan.data.scaled.CACHE_BYTES", 2**20)  # put back at the end
     monkeypatch.setattr("benchmarks.ours.CycleGAN", Mean)
     options = ["--cases", "tiny_resnet", "--images", "3", "--rounds", "2", "--seconds", "0.01"]
     results, _ = run(input_pipeline, *options)

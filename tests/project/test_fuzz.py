@@ -25,9 +25,12 @@ def test_damaged_files_are_read_or_refused(name, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 def test_damage_beside_the_picture_costs_no_picture():
-    whole = {decode_image(data).tobytes() for data in pictures.originals().values()}
+    names = [name for name in pictures.originals() if name in ("jpeg", "png", "webp")]
+    whole = {decode_image(pictures.originals()[name]).tobytes() for name in names}
     for data in pictures.metadata_mutants(300, seed=1):
-        image = np.asarray(decode_image(data))
+        decode_image(data)
+        # A damaged profile may be one of other colours.
+        image = np.asarray(decode_image(data, keep_colour_space=True))
         # It lies, stands or is mirrored, as far as the orientation can be read.
         ways = [np.rot90(image, turns) for turns in range(4)]
         ways += [way[:, ::-1] for way in ways]

@@ -19,7 +19,7 @@ from trainings import quick_trainings
 
 import tf_cyclegan as cg
 from tf_cyclegan import train
-from tf_cyclegan.data import pipeline
+from tf_cyclegan.data import scaled
 from tf_cyclegan.errors import CannotWrite, UserError
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
@@ -395,7 +395,7 @@ def test_an_export_on_a_full_disk_keeps_the_old_one(config, monkeypatch, tmp_pat
 
 
 def test_data_that_vanish_end_a_run_after_a_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "CACHE_BYTES", 0)
+    monkeypatch.setattr(scaled, "CACHE_BYTES", 0)
     for seed, split in enumerate(("trainA", "trainB")):
         write_images(tmp_path / "data" / split, 3, seed=seed)
     settings = TINY_SETTINGS | {"checkpoint_every": 100, "steps": 40}

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from conftest import write_images
 from PIL import Image, ImageCms
+from profiles import ADOBE_RGB
 
 import tf_cyclegan as cg
 from tf_cyclegan import translate
 from tf_cyclegan.data.decode import decode_image
+from tf_cyclegan.pixels import RGB8
 from tf_cyclegan.translation import translate_files as files
 from tf_cyclegan.translation.targets import KINDS, Job
 from tf_cyclegan.translation.translator import save_translator
@@ -33,6 +35,7 @@ def run(tmp_path, command, monkeypatch):
     Its model turns every colour into its opposite.
     """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(translate, "pixels_of_model", lambda *_: (RGB8, RGB8))
     monkeypatch.setattr(translate, "load_translator", lambda *_: lambda images: 255 - images)
 
     def run(options):
@@ -166,6 +169,30 @@ def test_the_file_says_what_is_in_it(run, tmp_path):
         assert np.abs(np.asarray(written).astype(int) - turned).mean() < 4
 
 
+def test_colours_become_srgb_or_stay_with_their_profile(run, tmp_path):
+    image = Image.fromarray(smooth())
+    image.save(tmp_path / "in.png", icc_profile=ADOBE_RGB)
+    converted = np.asarray(decode_image((tmp_path / "in.png").read_bytes()))
+    assert np.abs(converted.astype(int) - smooth()).max() > 10
+    for options, pixels in (("", converted), ("--keep-colour-space", smooth())):
+        assert run(f"--input in.png --output out.png --overwrite {options}")[0] == 0
+        written = Image.open(tmp_path / "out.png")
+        np.testing.assert_array_equal(written, 255 - pixels)
+        assert (written.info.get("icc_profile") == ADOBE_RGB) == bool(options)
+
+
+def test_samples_whose_range_nobody_knows_are_asked_for(run, tmp_path):
+    ramp = np.linspace(0, 1, 64 * 64).reshape(64, 64)
+    Image.fromarray(ramp.astype(np.float32)).save(tmp_path / "float.tif")
+    Image.fromarray((ramp * 4095).astype(np.uint16)).save(tmp_path / "twelve.png")
+    for name, high in (("float.tif", 1), ("twelve.png", 4095)):
+        code, errors = run(f"--input {name} --output out.png --overwrite")
+        assert code == 2 and f"from 0 to {high}, and which" in errors and "--range LOW" in errors
+        assert run(f"--input {name} --output out.png --range 0,{high} --overwrite")[0] == 0
+        written = 255 - np.asarray(Image.open(tmp_path / "out.png"))[..., 0].astype(float)
+        assert np.abs(written - 255 * ramp).max() <= 0.6
+
+
 def test_what_cannot_be_translated_is_named_and_all_else_done(run, tmp_path):
     write_images(tmp_path / "in", 5, size=(9, 7))
     write_images(tmp_path / "in" / "larger", 3, size=(11, 7))
@@ -285,10 +312,10 @@ def test_what_a_translator_takes(inverter):
     for wrong, words in (
         (
             image / 255,
-            r"float64 from 0 to 0.901961; a translator takes uint8 from 0 to 255: where 1.0 is",
+            r"float64 from 0 to 0.901961; this translator takes uint8 from 0 to 255: where 1.0 is",
         ),
         (image.astype(np.int64) - 1, r"int64 from -1 to 229"),
-        (image[..., 0], r"shape \[16, 24\]; a translator takes one picture"),
+        (image[..., 0], r"shape \[16, 24\]; this translator takes one picture"),
         (np.dstack([image, image]), r"shape \[16, 24, 6\]"),
         ("picture.png", r"shape \[\]"),
     ):

@@ -1,4 +1,4 @@
-"""Encoded bytes to RGB pixels, whatever the format.
+"""Encoded bytes to pixels, whatever the format.
 
 Pillow is called here and nowhere else to read a file, and what it raises on damaged ones, of which
 there is no list, leaves as `UnreadableImage`.
@@ -6,36 +6,26 @@ there is no list, leaves as `UnreadableImage`.
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import (
-    AvifImagePlugin,  # noqa: F401 (every plugin registers its format with Image.OPEN)
-    BmpImagePlugin,  # noqa: F401
-    ExifTags,
-    GifImagePlugin,  # noqa: F401
-    Image,
-    JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    PpmImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-)
+from PIL import ExifTags, Image
 
+from ..pixels import RGB8, whole_range
 from ..settings import MAX_PIXELS
-from .metadata import without_metadata
+from . import arrays, tiff
+from .colour import to_srgb
+from .metadata import PNG_MAGIC, without_metadata
+from .picture import Picture, converted, resized, simplest
+from .recognize import FORMATS, HEAD_BYTES, format_of, open_image
+from .unreadable import (
+    TooManyPixels,
+    UnreadableImage,
+    check_size,
+)
+from .unreadable import library_errors as _pillow
 
-RESAMPLING = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
-
-# Pixels in files, which Pillow decodes by itself. It knows others that start a program (EPS does).
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 STRIP_PIXELS = 2**20  # of a picture that are converted at a time, by the way of larger types
 _ORIENTATION = ExifTags.Base.Orientation
 _UPRIGHT = {
@@ -52,63 +42,63 @@ _UPRIGHT = {
 HALVES = ("left", "right")  # of a file that holds two pictures side by side
 
 
-class UnreadableImage(Exception):
-    """Bytes that are no image, or only part of one. The message says why."""
+CONVERTED = "converted to sRGB"
+_ALPHA_BAND = (
+    "the last band taken for transparency, as its tag ExtraSamples says, and laid on white "
+    "(with as many --channels-x as bands it stays one)"
+)
+_PROFILE_LEFT = "a colour profile that is not applied to samples of more than 8 bits"
 
 
-class TooManyPixels(UnreadableImage):
-    """A picture that may be whole, and is larger than what was allowed."""
+def decode(
+    encoded: bytes,
+    max_pixels: int = MAX_PIXELS,
+    half: str | None = None,
+    keep_colour_space: bool = False,
+    with_alpha: bool = False,
+) -> Picture:
+    """Decode a picture of any kind that is read, as it is in its file; its content tells which kind.
+
+    Animations give their first frame, the EXIF orientation is applied, colours of 8 bits in another
+    space than sRGB are converted to it. Samples of more than 8 bits keep their type and values.
+
+    Args:
+        encoded: The content of a file.
+        max_pixels: Do not decode a picture that says it has more; few bytes can unpack to gigabytes.
+            It takes 5 to 17 bytes of memory a pixel while it is decoded. A number above
+            Pillow's own limit, `Image.MAX_IMAGE_PIXELS`, raises that.
+        half: Which of `HALVES` to cut out of the upright picture; None: all of it.
+        keep_colour_space: Leave colours as they are, whatever their profile says.
+        with_alpha: Keep transparency as a channel, instead of laying it on white.
+
+    Raises:
+        UnreadableImage: The bytes are no picture, end too early, hold too many pixels, or are no two
+            pictures of one width where one is asked for.
+    """
+    options = max_pixels, keep_colour_space, with_alpha
+    picture = _decode_deep(encoded, max_pixels, with_alpha)
+    if picture is None:
+        picture = _decode_what_is_whole(encoded, *options)
+    return picture if half is None else _cut_half(picture, half)
 
 
 def decode_image(
-    encoded: bytes, max_pixels: int = MAX_PIXELS, half: str | None = None
+    encoded: bytes,
+    max_pixels: int = MAX_PIXELS,
+    half: str | None = None,
+    keep_colour_space: bool = False,
 ) -> Image.Image:
-    """Decode any of `FORMATS` to an upright RGB image; its content tells which.
+    """Decode a picture as `decode` does, to an upright RGB image of 8 bits, transparency on white.
 
-    Animations give their first frame, transparency is laid on white, 16-bit samples are scaled to 8,
-    grey, palette and CMYK images become RGB, and the EXIF orientation is applied. An Exif block or a
-    colour profile that is damaged is passed over.
-
-    Args:
-        encoded: The content of an image file.
-        max_pixels: Do not decode an image that says it has more; few bytes can unpack to gigabytes.
-            A picture takes 5 to 17 bytes of memory a pixel while it is decoded. A number above
-            Pillow's own limit, `Image.MAX_IMAGE_PIXELS`, raises that.
-        half: Which of `HALVES` to cut out of the upright image; None: all of it.
+    Grey ones become RGB, and 16-bit samples are scaled to 8, of their type's whole range.
 
     Raises:
-        UnreadableImage: The bytes are no image, end too early, hold too many pixels, or are no two
-            pictures of one width where one is asked for.
+        UnreadableImage: As there, or its samples do not become 8-bit colour by themselves.
     """
-    image = _decode_what_is_whole(encoded, max_pixels)
-    return image if half is None else _cut_half(image, half)
-
-
-def _cut_half(image: Image.Image, half: str) -> Image.Image:
-    width, height = image.size
-    if width % 2:
-        raise UnreadableImage(
-            f"it is {width} pixels wide; two pictures side by side have an even width"
-        )
-    left = HALVES.index(half) * (width // 2)
-    return image.crop((left, 0, left + width // 2, height))
-
-
-def _decode_what_is_whole(encoded: bytes, max_pixels: int) -> Image.Image:
-    try:
-        return _decode(encoded, max_pixels)
-    except TooManyPixels:
-        raise
-    except UnreadableImage:
-        # What is damaged may be no part of the picture.
-        for keep_exif in (True, False):
-            rest = without_metadata(encoded, keep_exif)
-            if rest != encoded:
-                try:
-                    return _decode(rest, max_pixels)
-                except UnreadableImage:
-                    continue
-        raise
+    picture = decode(encoded, max_pixels, half, keep_colour_space)
+    image = converted(picture, RGB8, whole_range("uint16")).pixels
+    assert isinstance(image, Image.Image)
+    return image
 
 
 def decode_alpha(encoded: bytes) -> np.ndarray | None:
@@ -119,7 +109,7 @@ def decode_alpha(encoded: bytes) -> np.ndarray | None:
     """
     try:
         with _pillow():
-            image = _open(encoded)
+            image = open_image(encoded)
             if not image.has_transparency_data:
                 return None
             alpha = np.asarray(_upright(image).convert("RGBA").getchannel("A"))
@@ -136,8 +126,8 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     """
     try:
         with path.open("rb") as file, _pillow():
-            name = format_of(file.read(16))
-            if name is None:
+            name = format_of(file.read(HEAD_BYTES))
+            if name not in FORMATS:
                 return None
             open_, _ = Image.OPEN[name]
             file.seek(0)
@@ -151,7 +141,7 @@ def decode_profile(encoded: bytes) -> bytes | None:
     """The ICC profile of a picture whose colours are RGB; None where there is no such profile."""
     try:
         with _pillow():
-            profile = _open(encoded).info.get("icc_profile")
+            profile = open_image(encoded).info.get("icc_profile")
     except UnreadableImage:
         return None
     return profile if profile and profile[16:20] == b"RGB " else None
@@ -161,13 +151,12 @@ def rgb_of(image: Image.Image) -> Image.Image:
     """What `decode_image` makes of a file, of a picture that Pillow has opened.
 
     Raises:
-        UnreadableImage: Its file is damaged.
+        UnreadableImage: Its file is damaged, or its samples do not become 8-bit colour by themselves.
     """
-    with _pillow():
-        image.load()
-    image = _upright(image)
-    with _pillow():
-        return _to_rgb(image)
+    picture = _loaded(image, keep_colour_space=False, with_alpha=False)
+    rgb = converted(picture, RGB8, whole_range("uint16")).pixels
+    assert isinstance(rgb, Image.Image)
+    return rgb
 
 
 def decode_resized(
@@ -177,73 +166,137 @@ def decode_resized(
     return resized(decode_image(encoded, max_pixels), shape, method)
 
 
-def resized(image: Image.Image, shape: tuple[int, int], method: str) -> np.ndarray:
-    """Scale an image to `shape`, whatever the aspect ratio: uint8 `[height, width, 3]`."""
-    height, width = shape
-    if image.size != (width, height):
-        image = image.resize((width, height), RESAMPLING[method])
-    return np.asarray(image)
-
-
-def _decode(encoded: bytes, max_pixels: int) -> Image.Image:
-    with _pillow():
-        image = _open(encoded)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise TooManyPixels(
-            f"{width}x{height} are {width * height:,} pixels, more than the {max_pixels:,} that "
-            "--max-pixels allows"
+def _cut_half(picture: Picture, half: str) -> Picture:
+    height, width = picture.size
+    if width % 2:
+        raise UnreadableImage(
+            f"it is {width} pixels wide; two pictures side by side have an even width"
         )
+    left, right = HALVES.index(half) * (width // 2), (HALVES.index(half) + 1) * (width // 2)
+    if isinstance(picture.pixels, Image.Image):
+        return replace(picture, pixels=picture.pixels.crop((left, 0, right, height)))
+    return replace(picture, pixels=picture.pixels[:, left:right])
+
+
+def _decode_deep(encoded: bytes, max_pixels: int, with_alpha: bool) -> Picture | None:
+    """Decode what Pillow does not know or would cut to 8 bits; None if it is not of that."""
+    if encoded.startswith(arrays.NPY):
+        return Picture(arrays.read_npy(encoded, max_pixels))
+    if encoded.startswith(arrays.NPZ):
+        return Picture(arrays.read_npz(encoded, max_pixels))
+    if arrays.is_dicom(encoded):
+        samples, notes = arrays.read_dicom(encoded, max_pixels)
+        return simplest(Picture(samples, tuple(notes)))
+    if encoded.startswith(tiff.MAGIC):
+        return _decode_deep_tiff(encoded, max_pixels, with_alpha)
+    if encoded.startswith(PNG_MAGIC) and encoded[24:26] in (b"\x10\2", b"\x10\4", b"\x10\6"):
+        return _decode_deep_png(encoded, max_pixels, with_alpha)
+    return None
+
+
+def _decode_deep_tiff(encoded: bytes, max_pixels: int, with_alpha: bool) -> Picture | None:
+    try:
+        file = tiff.Tiff(io.BytesIO(encoded), max_pixels)
+    except TooManyPixels:
+        raise
+    except UnreadableImage:
+        return None  # Pillow may read it nevertheless
+    if file.is_plain:
+        return None
+    notes = []
+    samples = arrays.as_known_type(file.read())
+    if file.has_alpha and file.channels in (2, 4) and not with_alpha:
+        samples, notes = _array_on_white(samples), [_ALPHA_BAND]
+    if file.has_profile:
+        notes.append(_PROFILE_LEFT)
+    return simplest(Picture(_array_upright(samples, file.orientation), tuple(notes)))
+
+
+def _decode_deep_png(encoded: bytes, max_pixels: int, with_alpha: bool) -> Picture:
+    """Colour of 16 bits, or grey with transparency, which Pillow cuts to 8."""
+    width, height = (int.from_bytes(encoded[at : at + 4], "big") for at in (16, 20))
+    check_size(width, height, 1, max_pixels)
+    import tensorflow as tf
+
+    try:
+        samples = tf.io.decode_png(encoded, dtype=tf.uint16).numpy()
+    except tf.errors.OpError as error:
+        raise UnreadableImage("it is damaged, or ends early") from error
+    notes = [_PROFILE_LEFT] if b"iCCP" in encoded[:4096] else []
+    if samples.shape[2] in (2, 4) and not with_alpha:
+        samples = _array_on_white(samples)
+    with _pillow():
+        orientation = open_image(encoded).getexif().get(_ORIENTATION)
+    return Picture(_array_upright(samples, orientation), tuple(notes))
+
+
+def _array_on_white(samples: np.ndarray) -> np.ndarray:
+    """Samples `[H, W, C + 1]` of whole numbers, the last the transparency, as `[H, W, C]` on white."""
+    white = np.iinfo(samples.dtype).max
+    laid = np.empty([*samples.shape[:2], samples.shape[2] - 1], samples.dtype)
+    rows = max(1, STRIP_PIXELS // samples.shape[1])
+    for top in range(0, len(samples), rows):
+        strip = samples[top : top + rows].astype(np.float64)
+        alpha = strip[..., -1:] / white
+        laid[top : top + rows] = np.round(strip[..., :-1] * alpha + white * (1 - alpha))
+    return laid
+
+
+def _array_upright(samples: np.ndarray, orientation: object) -> np.ndarray:
+    """Turn `[H, W, C]` as an Exif orientation says."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    return np.ascontiguousarray(samples)
+
+
+def _decode_what_is_whole(encoded: bytes, *options) -> Picture:
+    try:
+        return _decode(encoded, *options)
+    except TooManyPixels:
+        raise
+    except UnreadableImage:
+        # What is damaged may be no part of the picture.
+        for keep_exif in (True, False):
+            rest = without_metadata(encoded, keep_exif)
+            if rest != encoded:
+                try:
+                    return _decode(rest, *options)
+                except UnreadableImage:
+                    continue
+        raise
+
+
+def _decode(encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha: bool) -> Picture:
+    with _pillow():
+        image = open_image(encoded)
+    check_size(*image.size, 1, max_pixels)
     if Image.MAX_IMAGE_PIXELS is not None:
         # Pillow compares once more while it loads a TIFF. What was allowed here is allowed there.
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
-    if image.format == "TIFF":
+    return _loaded(image, keep_colour_space, with_alpha)
+
+
+def _loaded(image: Image.Image, keep_colour_space: bool, with_alpha: bool) -> Picture:
+    """What `decode` makes of a picture that Pillow has opened."""
+    format_ = image.format
+    if format_ == "TIFF":
         _leave_out_all_exif_but_the_orientation(image)
     with _pillow():
         # Tells JPEGs that end early from whole ones.
         image.load()
+    profile = None if keep_colour_space else image.info.get("icc_profile")
     image = _upright(image)
     with _pillow():
-        return _to_rgb(image)
-
-
-@contextmanager
-def _pillow() -> Iterator[None]:
-    """Around what only Pillow can do wrong, and nothing of ours."""
-    try:
-        yield
-    except MemoryError as error:
-        raise UnreadableImage("it needs more memory than there is") from error
-    except UnreadableImage:
-        raise
-    except Exception as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise UnreadableImage(words) from error
-
-
-def _open(encoded: bytes) -> Image.Image:
-    """What Image.open does but for its limit on pixels, which is the whole program's to set."""
-    name = format_of(encoded[:16])
-    if name is None:
-        raise UnreadableImage(f"not an image: {', '.join(FORMATS)} are read")
-    open_, _ = Image.OPEN[name]
-    return open_(io.BytesIO(encoded), "")
-
-
-def format_of(head: bytes) -> str | None:
-    """Which of `FORMATS` a file is, by its first 16 bytes; None for none.
-
-    Raises:
-        UnreadableImage: It is one that this build of Pillow cannot read.
-    """
-    for name in FORMATS:
-        _, accept = Image.OPEN[name]
-        accepted = accept(head)
-        if isinstance(accepted, str):
-            raise UnreadableImage(accepted)
-        if accepted:
-            return name
-    return None
+        if image.mode == "F" or image.mode.startswith("I"):
+            samples = np.asarray(image)
+            if image.mode == "I" and format_ == "PPM":  # scaled to 16 bits, whatever it had
+                samples = samples.astype(np.uint16)
+            return Picture(arrays.as_known_type(samples[..., None]))
+        return _grey_or_colour(image, format_, profile, with_alpha)
 
 
 def _leave_out_all_exif_but_the_orientation(image: Image.Image) -> None:
@@ -268,21 +321,40 @@ def _upright(image: Image.Image) -> Image.Image:
         return image.transpose(turn)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        image = _scaled_to_8_bits(image)
+def _grey_or_colour(
+    image: Image.Image, format_: str | None, profile: bytes | None, with_alpha: bool
+) -> Picture:
+    """An image of 8 bits as one of mode L or RGB, or of LA or RGBA where alpha is kept."""
+    notes = []
+    is_grey = image.mode in ("1", "L", "LA", "La")
+    alpha = None
     if image.has_transparency_data:
-        return _on_white(image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits to 8; Pillow's own conversion would clip samples instead of scaling them."""
-    grey = Image.new("L", image.size)
-    for place, strip in _strips(image):
-        samples = np.clip(np.asarray(strip).astype(np.int32), 0, 65535)
-        grey.paste(Image.fromarray(((samples + 128) // 257).astype(np.uint8)), place)
-    return grey
+        if format_ == "TIFF" and not with_alpha:
+            notes.append(_ALPHA_BAND)
+        if with_alpha or profile:
+            image = image.convert("RGBA")
+            alpha = image.getchannel("A")
+            image = image.convert("RGB")
+            image = image.getchannel(0) if is_grey else image
+        else:
+            image = _on_white(image)
+            image = image.getchannel(0) if is_grey else image
+    elif image.mode == "CMYK" and profile:
+        pass  # its colours are what the profile says
+    else:
+        wanted = "L" if is_grey else "RGB"
+        image = image if image.mode == wanted else image.convert(wanted)
+    image, space = to_srgb(image, profile)
+    if image.mode == "CMYK":
+        image = image.convert("RGB")
+    if space:
+        notes.append(f"{CONVERTED} from {space}")
+    if alpha is not None:
+        image.putalpha(alpha)
+        if not with_alpha:
+            image = _on_white(image)
+            image = image.getchannel(0) if is_grey else image
+    return Picture(image, tuple(notes))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

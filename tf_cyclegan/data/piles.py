@@ -3,12 +3,14 @@
 import hashlib
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from ..errors import UserError
 from ..files import from_home
 from ..settings import RunSettings
 from .sources import Domain, open_images, open_source
+from .walk import no_image, readable
 
 TEST_SHARE = 0.1
 
@@ -49,7 +51,9 @@ def divided(path: str | Path, share: float, seed: int = 0) -> tuple[Domain, Doma
     least = 2 if share else 1
     if len(domain) < least:
         raise UserError(
-            f"{path} holds too few images: {len(domain)}; it takes at least {least}"
+            f"{path} {no_image(domain.left_out)}"
+            if not len(domain)
+            else f"{path} holds too few images: {len(domain)}; it takes at least {least}"
             + (", one to train on and one to test with" if share else "")
         )
     places = [_place(_name_in(path, name), seed) for name in domain.names]
@@ -59,12 +63,13 @@ def divided(path: str | Path, share: float, seed: int = 0) -> tuple[Domain, Doma
         count = min(max(1, count), len(domain) - 1)
     tested = set(order[:count])
     train = [index for index in range(len(domain)) if index not in tested]
-    return domain.pick(train), domain.pick(sorted(tested))
+    others = replace(domain.pick(train), left_out=domain.left_out)
+    return others, domain.pick(sorted(tested))
 
 
 def _name_in(path: str | Path, name: str) -> str:
     """The name of an image in its pile without its suffix, the same on every system."""
-    inside = PurePath(name).relative_to(from_home(path)).with_suffix("")
+    inside = PurePath(name).relative_to(readable(from_home(path))).with_suffix("")
     return unicodedata.normalize("NFC", inside.as_posix())
 
 

@@ -1,32 +1,44 @@
 """From two domains to a stream of batches that follows from seed and step alone."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from os import cpu_count
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
 from ..errors import UserError
-from ..progress import progress
-from ..settings import MAX_PIXELS, RunSettings
-from .decode import UnreadableImage, resized
+from ..pixels import RGB8, PixelFormat, range_text
+from ..settings import RunSettings
+from .fit import ANY_SIZE
 from .pairs import paired as in_pairs
 from .passed_over import passed_over
 from .piles import open_data
+from .scaled import ScaledImages, scaled_images
 from .sources import Domain
+from .survey import Wanted
 
-CACHE_BYTES = 2**30  # a domain whose scaled images fit in this is decoded once and kept
 DOMAIN_X, DOMAIN_Y = 0, 1
 
 fold_in = tf.random.fold_in
 
 
-def normalise(images):
-    """uint8 in [0, 255] to float32 in [-1, 1]."""
-    return tf.cast(images, tf.float32) / 127.5 - 1.0
+def normalise(images, pixels: PixelFormat = RGB8):
+    """Samples of a domain to float32 in [-1, 1], as `PixelFormat.to_unit`, in a graph."""
+    if pixels.low == 0 and pixels.computes_in == "float32":
+        unit = tf.cast(images, tf.float32) / pixels.half - 1.0
+    else:
+        samples = tf.cast(images, pixels.computes_in)
+        unit = tf.cast((samples - pixels.low) / pixels.half - 1.0, tf.float32)
+    return unit if pixels.takes_all else tf.clip_by_value(unit, -1.0, 1.0)
+
+
+def denormalise(images, pixels: PixelFormat = RGB8):
+    """Float images in [-1, 1] to samples of a domain, as `PixelFormat.from_unit`, in a graph."""
+    values = tf.cast(images, pixels.computes_in)
+    values = (values + 1.0) * pixels.half
+    values = values + pixels.low if pixels.low else values
+    if not tf.as_dtype(pixels.dtype).is_floating:
+        values = tf.round(values)
+    return tf.cast(tf.clip_by_value(values, *pixels.limits), pixels.dtype)
 
 
 def jitter(image, config: RunSettings, crop_seed, mirror_seed):
@@ -48,105 +60,12 @@ def jitter(image, config: RunSettings, crop_seed, mirror_seed):
     return image
 
 
-class ScaledImages:
-    """The images of a domain, decoded and scaled to one size.
-
-    Args:
-        domain: Where the encoded images are.
-        shape: Height and width to scale to.
-        method: Interpolation, see `decode.RESAMPLING`.
-        skip_unreadable: Leave out images that cannot be read.
-        max_pixels: Of an image; what has more cannot be read.
-
-    Raises:
-        UserError: Images cannot be read (the first is named) and are not to be skipped.
-
-    Attributes:
-        indices: Places in the domain of the images that are there.
-        skipped: Names of those that are left out.
-        lost: Name of one that could be read at first and then could not, and why; or None.
-    """
-
-    def __init__(
-        self,
-        domain: Domain,
-        shape: tuple[int, int],
-        method: str,
-        skip_unreadable: bool = False,
-        max_pixels: int = MAX_PIXELS,
-    ):
-        self._domain = domain
-        self._max_pixels = max_pixels
-        self._resized = partial(resized, shape=shape, method=method)
-        self._cache = None
-        fits = len(domain) * shape[0] * shape[1] * 3 <= CACHE_BYTES
-        if fits:
-            self._cache = np.empty([len(domain), *shape, 3], np.uint8)
-        problems = self._read_all()
-        if problems and not skip_unreadable:
-            name, reason = next(iter(problems.items()))
-            count = f"{len(problems)} images" if len(problems) > 1 else "1 image"
-            raise UserError(
-                f"{count} cannot be read, the first is {name} ({reason}); "
-                "mend or remove it, or pass --skip-unreadable"
-            )
-        self.skipped = list(problems)
-        self.lost: str | None = None
-        self.indices = [i for i, name in enumerate(domain.names) if name not in problems]
-        self.shape = (*shape, 3)
-        if not self.indices:
-            raise UserError(f"no image can be read, the first is {self.skipped[0]}")
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Of the images that are there."""
-        return [self._domain.names[i] for i in self.indices]
-
-    def keep(self, indices: Sequence[int]) -> None:
-        """Leave out all but those of the domain's `indices`, which are in its order."""
-        left_out = set(self.indices) - set(indices)
-        self.skipped += [
-            f"{self._domain.names[i]} (its partner cannot be read)" for i in sorted(left_out)
-        ]
-        self.indices = list(indices)
-
-    def _read_all(self) -> dict[str, str]:
-        """Decode every image once, to keep it or only to know that it can be read."""
-
-        def check(index: int) -> str | None:
-            try:
-                image = self._domain.image(index, self._max_pixels)
-                if self._cache is not None:
-                    self._cache[index] = self._resized(image)
-            except UnreadableImage as error:
-                return str(error)
-            return None
-
-        names = self._domain.names
-        with ThreadPoolExecutor(cpu_count()) as threads:
-            results = progress(threads.map(check, range(len(names))), len(names), "reading images")
-            return {name: reason for name, reason in zip(names, results, strict=True) if reason}
-
-    def __len__(self):
-        return len(self.indices)
-
-    def __getitem__(self, position: int) -> np.ndarray:
-        """The image as uint8 `[H, W, 3]`."""
-        index = self.indices[position]
-        if self._cache is not None:
-            return self._cache[index]
-        try:
-            return self._resized(self._domain.image(index, self._max_pixels))
-        except UnreadableImage as error:
-            self.lost = f"{self._domain.names[index]} ({error})"
-            raise
-
-
 @dataclass(frozen=True)
 class UnpairedImages:
     """Two domains to train on, and some images of each to look at.
 
     Attributes:
+        config: The settings, with what the pixels of both were found to be.
         train_x, train_y: At the size that the random crop is taken from.
         test_x, test_y: Encoded; the training images where the data set has no test images.
         tested_on_training: Of which domains, X and Y, the test images are training images.
@@ -174,6 +93,11 @@ class UnpairedImages:
         """Words on test images that were trained on; "" where none were."""
         untested = " and ".join(self.tested_on_training)
         return untested and f"training images of {untested}: there are no others to test with"
+
+    @property
+    def lines(self) -> list[str]:
+        """What both domains are, and what was done to their pictures, a line each."""
+        return [*self.train_x.lines, *self.train_y.lines]
 
     def lost(self) -> str | None:
         """A training image that could be read at first and then could not, and why; or None."""
@@ -228,10 +152,28 @@ class UnpairedImages:
         order = fold_in(fold_in(order, epoch), lap)
         index = tf.random.experimental.index_shuffle(place, order, len(images) - 1)
 
-        image = tf.numpy_function(images.__getitem__, [index], tf.uint8, stateful=False)
-        image = tf.ensure_shape(image, images.shape)
-        image = jitter(image, self.config, fold_in(crop, number), fold_in(mirror, number))
-        return normalise(image)
+        crop, mirror = fold_in(crop, number), fold_in(mirror, number)
+        if self.config.fit in ANY_SIZE:
+            image = self._cut(images, index, crop)
+        else:
+            image = tf.numpy_function(
+                images.__getitem__, [index], images.pixels.dtype, stateful=False
+            )
+            image = tf.ensure_shape(image, images.shape)
+        image = jitter(image, self.config, crop, mirror)
+        return normalise(image, images.pixels)
+
+    def _cut(self, images: ScaledImages, index, seed):
+        """A random cut from an image of any size, of the size of training images."""
+
+        def cut(position, shares):
+            return np.ascontiguousarray(
+                images.cut(int(position), self.config.image_shape, (shares[0], shares[1]))
+            )
+
+        shares = tf.random.stateless_uniform([2], seed)
+        image = tf.numpy_function(cut, [index, shares], images.pixels.dtype, stateful=False)
+        return tf.ensure_shape(image, (*self.config.image_shape, images.pixels.channels))
 
     def test_images(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Some test images of each domain, spread evenly, scaled but not cropped.
@@ -240,15 +182,21 @@ class UnpairedImages:
             Two float32 `[count, H, W, 3]` in [-1, 1]; fewer where there are fewer.
         """
 
-        def evenly(domain: Domain):
-            wanted = min(count, len(domain))
-            picks = [i * len(domain) // wanted for i in range(wanted)]
-            return _scaled(domain.pick(picks), self.config, self.config.image_shape)
+        def evenly(domain: Domain, wanted: Wanted) -> ScaledImages:
+            number = min(count, len(domain))
+            picks = [i * len(domain) // number for i in range(number)]
+            return scaled_images(domain.pick(picks), self.config, shape, wanted)
 
-        test_x, test_y = self._kept(evenly(self.test_x), evenly(self.test_y))
+        shape = self.config.image_shape
+        x, y = (
+            evenly(domain, Wanted.exactly(pixels, of))
+            for domain, pixels, of in zip(
+                (self.test_x, self.test_y), self.config.pixels, "xy", strict=True
+            )
+        )
         return tuple(
-            normalise(np.stack([images[i] for i in range(len(images))])).numpy()
-            for images in (test_x, test_y)
+            images.pixels.to_unit(np.stack([images.cut(i, shape) for i in range(len(images))]))
+            for images in self._kept(x, y)
         )
 
     def _kept(self, x: ScaledImages, y: ScaledImages) -> tuple[ScaledImages, ScaledImages]:
@@ -279,10 +227,37 @@ class PairedImages(UnpairedImages):
         return x, y
 
 
-def _scaled(domain: Domain, config: RunSettings, shape: tuple[int, int]) -> ScaledImages:
-    """The images of a domain at a size, otherwise as `config` says."""
-    return ScaledImages(
-        domain, shape, config.resize_method, config.skip_unreadable, config.max_pixels
+def wanted_of(config: RunSettings) -> tuple[Wanted, Wanted]:
+    """What settings say of the pixels of X and of Y."""
+    x, y = (
+        Wanted(
+            of,
+            None if channels is None else pixels.channels,
+            type_,
+            None if range_ is None else (pixels.low, pixels.high),
+        )
+        for of, pixels, channels, type_, range_ in zip(
+            "xy",
+            config.pixels,
+            (config.channels_x, config.channels_y),
+            (config.type_x, config.type_y),
+            (config.range_x, config.range_y),
+            strict=True,
+        )
+    )
+    return x, y
+
+
+def with_pixels(config: RunSettings, x: PixelFormat, y: PixelFormat) -> RunSettings:
+    """Settings that say what the pixels of X and of Y were found to be."""
+    return replace(
+        config,
+        channels_x=x.channels,
+        channels_y=y.channels,
+        type_x=x.dtype,
+        type_y=y.dtype,
+        range_x=range_text(x.low, x.high),
+        range_y=range_text(y.low, y.high),
     )
 
 
@@ -303,13 +278,16 @@ def load_dataset(config: RunSettings, paired: bool = False) -> UnpairedImages:
     test = [domains.get(f"test{letter}", domains[f"train{letter}"]) for letter in (a, b)]
     if paired:
         train, test = (in_pairs(*both, config.data_name) for both in (train, test))
-    train_x, train_y = (_scaled(domain, config, config.load_shape) for domain in train)
+    train_x, train_y = (
+        scaled_images(domain, config, config.train_shape, wanted)
+        for domain, wanted in zip(train, wanted_of(config), strict=True)
+    )
+    config = with_pixels(config, train_x.pixels, train_y.pixels)
     untested = tuple(
         name for letter, name in ((a, "X"), (b, "Y")) if f"test{letter}" not in domains
     )
     kind = PairedImages if paired else UnpairedImages
-    others = passed_over(config, domains)
-    data = kind(config, train_x, train_y, *test, untested, others)
+    data = kind(config, train_x, train_y, *test, untested, passed_over(domains))
     if not data.steps_per_epoch:
         raise UserError(
             f"--batch-size {config.batch_size} is larger than the data: "

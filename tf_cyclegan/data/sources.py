@@ -2,8 +2,10 @@
 
 import threading
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -11,8 +13,22 @@ from PIL import Image
 from ..errors import UserError
 from ..files import from_home
 from ..settings import MAX_PIXELS
-from .decode import HALVES, IMAGE_SUFFIXES, UnreadableImage, decode_image
+from .decode import HALVES, UnreadableImage, decode, decode_image
 from .embedded import EMBEDDED
+from .picture import Picture
+from .recognize import HEAD_BYTES
+from .records import Records, image_in
+from .walk import (
+    HIDDEN,
+    image_files,
+    is_hidden,
+    is_image_head,
+    looks_like_picture,
+    may_be_image,
+    no_image,
+    readable,
+)
+from .zips import unpacked
 
 SPLITS = ("trainA", "trainB", "testA", "testB")
 # Folders of files that hold a pair each, A on the left and B on the right, as pix2pix publishes
@@ -20,11 +36,6 @@ SPLITS = ("trainA", "trainB", "testA", "testB")
 SIDE_BY_SIDE = {"train": ("train",), "test": ("test", "val")}
 FOLDERS = (*SPLITS, "train", "test", "val")
 MAX_FILE_BYTES = 2**28  # no image needs more; a zip bomb would
-
-# Of an entry, how much is unpacked at a time. zipfile passes the limit on to deflate alone: of bz2
-# and lzma it unpacks all that it reads from the archive, where 40 bytes can become 46 MB.
-UNPACKED_BYTES = 2**16
-PACKED_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -35,11 +46,17 @@ class Domain:
         names: One a picture, for messages and file names.
         read: From an index to encoded bytes; may be called from several threads.
         half: Which of `decode.HALVES` of the files the pictures are; None: they are the files.
+        left_out: How many files beside them are no pictures, by suffix.
+        stamp: From an index to size and time of the file that a picture is in, which change with it.
+        path: From an index to the file itself, where that holds one picture.
     """
 
     names: Sequence[str]
     read: Callable[[int], bytes]
     half: str | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
+    stamp: Callable[[int], tuple[int, int]] | None = None
+    path: Callable[[int], Path] | None = None
 
     def __len__(self):
         return len(self.names)
@@ -52,10 +69,22 @@ class Domain:
         """
         return decode_image(self.read(index), max_pixels, self.half)
 
+    def picture(
+        self, index: int, max_pixels: int, keep_colour_space: bool, with_alpha: bool
+    ) -> Picture:
+        """Read and decode a picture as it is in its file, see `decode.decode`."""
+        return decode(self.read(index), max_pixels, self.half, keep_colour_space, with_alpha)
+
     def pick(self, indices: Sequence[int]) -> "Domain":
         """Some of the pictures, in the order of their `indices`."""
-        names = [self.names[index] for index in indices]
-        return Domain(names, lambda index: self.read(indices[index]), self.half)
+        stamp, path = self.stamp, self.path
+        return Domain(
+            [self.names[index] for index in indices],
+            lambda index: self.read(indices[index]),
+            self.half,
+            stamp=stamp and (lambda index: stamp(indices[index])),
+            path=path and (lambda index: path(indices[index])),
+        )
 
 
 def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
@@ -95,7 +124,7 @@ def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
                 "and in test or val"
             )
         if not len(domains[split]):
-            raise UserError(f"{split} of {dataset} holds no image")
+            raise UserError(f"{split} of {dataset} {no_image(domains[split].left_out)}")
     return {split: domains[split] for split in SPLITS if len(domains.get(split, ()))}
 
 
@@ -110,26 +139,16 @@ def _halves(domains: dict[str, Domain]) -> dict[str, Domain]:
     return halves
 
 
-def _is_image(path: Path | PurePosixPath) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-
-
 def _open_folder(root: Path) -> dict[str, Domain]:
-    domains = {}
-    for split in FOLDERS:
-        if (root / split).is_dir():
-            domains[split] = open_image_folder(root / split)
-    return domains
-
-
-def image_files(folder: Path) -> list[Path]:
-    """The paths of the images in a folder and the folders in it, sorted."""
-    return sorted(path for path in folder.rglob("*") if _is_image(path))
+    folders = [entry for entry in root.iterdir() if entry.is_dir() and not is_hidden(entry.name)]
+    if len(folders) == 1 and folders[0].name not in FOLDERS:
+        root = folders[0]  # one too many around it, as unpacking makes
+    return {split: open_image_folder(root / split) for split in FOLDERS if (root / split).is_dir()}
 
 
 def open_image_folder(folder: Path) -> Domain:
     """The images in a folder and the folders in it, sorted by path."""
-    paths = image_files(folder)
+    paths, left_out = image_files(folder)
 
     def read(index: int) -> bytes:
         try:
@@ -137,7 +156,18 @@ def open_image_folder(folder: Path) -> Domain:
         except OSError as error:
             raise UnreadableImage(error.strerror) from error
 
-    return Domain([str(path) for path in paths], read)
+    return Domain(
+        [readable(path) for path in paths],
+        read,
+        left_out=left_out,
+        stamp=lambda index: _stamp(paths[index]),
+        path=paths.__getitem__,
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def open_images(path: str | Path) -> Domain:
@@ -151,29 +181,42 @@ def open_images(path: str | Path) -> Domain:
         return open_image_folder(path)
     if not path.is_file():
         raise UserError(f"there is no folder or .zip {path}")
-    archive, entries = _images_in_zip(path)
-    return _zip_domain(archive, threading.Lock(), _sorted(entries.values()))
+    archive, entries, others = _images_in_zip(path)
+    domain = _zip_domain(archive, threading.Lock(), _sorted(entries.values()))
+    return replace(domain, left_out=Counter(others.values()))
 
 
 def _open_zip(path: Path) -> dict[str, Domain]:
-    archive, entries = _images_in_zip(path)
+    archive, entries, others = _images_in_zip(path)
     members: dict[str, list[zipfile.ZipInfo]] = {}
     for name, entry in entries.items():
-        # The authors' archives hold one folder, named as the data set, with the splits inside.
-        for depth in (0, 1):
-            if len(name.parts) > depth + 1 and name.parts[depth] in FOLDERS:
-                members.setdefault(name.parts[depth], []).append(entry)
-                break
+        if split := _split_of(name):
+            members.setdefault(split, []).append(entry)
+    left_out: dict[str, Counter[str]] = {split: Counter() for split in members}
+    for name, what in others.items():
+        if (split := _split_of(name)) in left_out:
+            left_out[split][what] += 1
     lock = threading.Lock()
-    return {split: _zip_domain(archive, lock, _sorted(found)) for split, found in members.items()}
+    return {
+        split: replace(_zip_domain(archive, lock, _sorted(found)), left_out=left_out[split])
+        for split, found in members.items()
+    }
+
+
+def _split_of(name: PurePosixPath) -> str | None:
+    """The folder of a data set that an entry is in, at the top or in one folder around it all."""
+    inside = [part for part in name.parts[:-1][:2] if part in FOLDERS]
+    return inside[0] if inside else None
 
 
 def _sorted(entries: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     return sorted(entries, key=lambda entry: entry.filename)
 
 
-def _images_in_zip(path: Path) -> tuple[zipfile.ZipFile, dict[PurePosixPath, zipfile.ZipInfo]]:
-    """Open an archive and list its images by their paths."""
+def _images_in_zip(
+    path: Path,
+) -> tuple[zipfile.ZipFile, dict[PurePosixPath, zipfile.ZipInfo], dict[PurePosixPath, str]]:
+    """Open an archive and list its images by their paths, and what else it holds, in a word each."""
     try:
         archive = zipfile.ZipFile(path)
     except OSError as error:
@@ -182,48 +225,50 @@ def _images_in_zip(path: Path) -> tuple[zipfile.ZipFile, dict[PurePosixPath, zip
     except Exception as error:
         raise UserError(f"{path} is not a .zip file, or only part of one") from error
 
-    entries = {}
+    entries, others = {}, {}
     for info in archive.infolist():
         entry = PurePosixPath(info.filename.replace("\\", "/"))
         if entry.is_absolute() or ".." in entry.parts or ":" in "".join(entry.parts[:1]):
             raise UserError(f"{path} has an entry that leads out of it: {info.filename}")
-        if not _is_image(entry) or info.is_dir() or entry.parts[0] == "__MACOSX":
+        if not entry.name or info.is_dir():
+            continue
+        if any(map(is_hidden, entry.parts)):
+            if looks_like_picture(entry):
+                others[entry] = HIDDEN
+            continue
+        if not may_be_image(entry):
+            others[entry] = entry.suffix.lower()
             continue
         if info.flag_bits & 1:
             raise UserError(f"{path} is encrypted; unpack it and pass the folder")
+        if not entry.suffix and not is_image_head(_head(archive, info)):
+            others[entry] = "without a suffix"
+            continue
         if info.file_size > MAX_FILE_BYTES:
             raise UserError(f"{path} has an entry too large for an image: {info.filename}")
         entries[entry] = info
-    return archive, entries
+    return archive, entries, others
+
+
+def _head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(info) as file:
+            return file.read(HEAD_BYTES)
+    except Exception:  # a damaged archive makes zipfile raise many things
+        return b""
 
 
 def _zip_domain(
-    archive: zipfile.ZipFile, lock: threading.Lock, entries: Sequence[zipfile.ZipInfo]
+    archive: zipfile.ZipFile,
+    lock: threading.Lock,
+    entries: Sequence[zipfile.ZipInfo],
 ) -> Domain:
     def read(index: int) -> bytes:
         with lock:
-            return _unpacked(archive, entries[index])
+            return unpacked(archive, entries[index])
 
-    return Domain([f"{archive.filename}/{entry.filename}" for entry in entries], read)
-
-
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """The content of an entry, in memory of about the size that the directory gives for it."""
-    parts = []
-    try:
-        with archive.open(entry) as file:
-            size = UNPACKED_BYTES
-            if entry.compress_type in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-                size = file.MIN_READ_SIZE = PACKED_BYTES
-            while part := file.read(size):
-                parts.append(part)
-    except MemoryError as error:
-        raise UnreadableImage("it needs more memory than there is") from error
-    # There is no list of what zipfile and the libraries under it raise on damaged archives.
-    except Exception as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise UnreadableImage(f"the archive is damaged there: {words}") from error
-    return b"".join(parts)
+    names = [readable(f"{archive.filename}/{entry.filename}") for entry in entries]
+    return Domain(names, read, stamp=lambda _: _stamp(Path(archive.filename)))
 
 
 def _open_tfds(name: str, data_dir: str | None) -> dict[str, Domain]:
@@ -239,21 +284,25 @@ def _open_tfds(name: str, data_dir: str | None) -> dict[str, Domain]:
             "fetch the archive by other means and pass its path: --dataset PATH.zip"
         ) from error
 
+    if builder.info.file_format.value != "tfrecord":
+        raise UserError(
+            f"the TFDS data set {name} was prepared as {builder.info.file_format.value}; prepare it as "
+            "tfrecord, which TFDS does by itself"
+        )
     if "image" not in builder.info.features:
         features = ", ".join(builder.info.features)
         raise UserError(f"the TFDS data set {name} has no feature 'image', only {features}")
     domains = {}
     for split in SPLITS:
         if split in builder.info.splits:
-            examples = builder.as_dataset(
-                split=split,
-                decoders={"image": tfds.decode.SkipDecoding()},
-                read_config=tfds.ReadConfig(interleave_cycle_length=1),
-            )
-            encoded = [example["image"] for example in tfds.as_numpy(examples)]
-            names = [f"{name} {split}[{index}]" for index in range(len(encoded))]
-            domains[split] = Domain(names, encoded.__getitem__)
+            records = Records([Path(path) for path in builder.info.splits[split].filepaths])
+            names = [f"{name} {split}[{index}]" for index in range(len(records))]
+            domains[split] = Domain(names, partial(_image_of, records), stamp=records.stamp)
     return domains
+
+
+def _image_of(records: Records, index: int) -> bytes:
+    return image_in(records[index])
 
 
 def _tfds_builder(tfds, name: str, data_dir: str | None):

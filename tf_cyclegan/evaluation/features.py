@@ -190,7 +190,7 @@ def feature_metrics(extractor: Extractor) -> dict[str, Callable]:
     def features(images):
         # The images are kept beside their features, so that their id is not given out again.
         if id(images) not in seen:
-            seen[id(images)] = (images, features_of(images, extractor))
+            seen[id(images)] = (images, features_of(eight_bit_colour(images), extractor))
         return seen[id(images)][1]
 
     def measure_fid(real, translated):
@@ -210,6 +210,25 @@ def feature_metrics(extractor: Extractor) -> dict[str, Callable]:
         "kid": measure_kid,
         "precision_recall": measure_precision_recall,
     }
+
+
+def eight_bit_colour(images: np.ndarray) -> np.ndarray:
+    """Images as the networks know them whose features these are: uint8 `[N, H, W, 3]`.
+
+    Args:
+        images: `[N, H, W, C]` from 0 to 255, as `judge.on_one_scale` makes them. Grey becomes colour.
+
+    Raises:
+        NotMeasurable: They have another number of channels than grey or colour.
+    """
+    channels = images.shape[-1]
+    if channels not in (1, 3):
+        raise NotMeasurable(
+            f"these features are of grey or colour images, not of {channels} channels"
+        )
+    if images.dtype != np.uint8:
+        images = np.round(images).astype(np.uint8)
+    return images if channels == 3 else np.repeat(images, 3, axis=-1)
 
 
 def features_of(images, extractor: Extractor, batch: int = 32) -> np.ndarray:

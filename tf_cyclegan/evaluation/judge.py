@@ -1,12 +1,13 @@
 """All numbers about one direction, and why some are missing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from ..errors import NotMeasurable, UserError
+from ..pixels import PixelFormat
 from ..progress import ProgressLine
 from . import segmentation
 from .paired import PAIRED_METRICS
@@ -52,16 +53,21 @@ def judge(
         and of untranslated images), "cycle", "segmentation", "pictures" (numbers of every picture)
         and "not_measured" (the reason for every null).
     """
-    t, paired = translations, translations.paired
+    t, paired = on_one_scale(translations), translations.paired
     columns = {"translated": t.translated, "untranslated": t.real}
+    alike = t.source_pixels.channels == t.target_pixels.channels
     jobs = []  # (section, metric, column or None, function)
     for name, metric in distribution_metrics.items():
         for column, images in columns.items():
-            jobs.append(("distribution", name, column, partial(metric, t.target, images)))
+            compared = partial(metric, t.target, images)
+            unlike = partial(_not_comparable, t) if column == "untranslated" and not alike else None
+            jobs.append(("distribution", name, column, unlike or compared))
     for name, metric in PAIRED_METRICS.items():
         truth = t.target[t.truth[paired]] if len(paired) else None
         for column, images in columns.items() if len(paired) else ():
-            jobs.append(("paired", name, column, partial(metric, images[paired], truth)))
+            compared = partial(metric, images[paired], truth)
+            unlike = partial(_not_comparable, t) if column == "untranslated" and not alike else None
+            jobs.append(("paired", name, column, unlike or compared))
         if t.cycled is not None:
             jobs.append(("cycle", name, None, partial(metric, t.cycled, t.real)))
     if label_maps is not None:
@@ -94,6 +100,35 @@ def judge(
     if not len(paired):
         reasons["paired"] = "no image of one domain has its true translation in the other"
     return result | {"pictures": pictures, "not_measured": reasons}
+
+
+def on_one_scale(t: Translations) -> Translations:
+    """Translations whose samples go from 0 to 255, whatever the range of their domains.
+
+    PSNR and SSIM of the true range are those of this scale: both change nothing when samples and range
+    are scaled and moved together. Samples of 8 bits stay as they are, others become float32.
+    """
+
+    def scaled(images: np.ndarray | None, pixels: PixelFormat) -> np.ndarray | None:
+        if images is None or (pixels.dtype, pixels.low, pixels.high) == ("uint8", 0, 255):
+            return images
+        return (pixels.to_unit(images) + 1) * np.float32(127.5)
+
+    x, y = t.source_pixels, t.target_pixels
+    return replace(
+        t,
+        real=scaled(t.real, x),
+        cycled=scaled(t.cycled, x),
+        translated=scaled(t.translated, y),
+        target=scaled(t.target, y),
+    )
+
+
+def _not_comparable(t: Translations):
+    raise NotMeasurable(
+        f"untranslated images have {t.source_pixels.channels} channels, and those that they would be "
+        f"compared with {t.target_pixels.channels}"
+    )
 
 
 def _told(jobs, what: str):

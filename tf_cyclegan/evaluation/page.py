@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..pictures import loss_groups, plot_losses
+from ..pictures import loss_groups, plot_losses, shown
 from ..progress import progress
 from .translations import Translations
 
@@ -212,13 +212,14 @@ def _card(
     numbers: Mapping,
     key: str | None,
 ) -> str:
+    both = (t.source_pixels, t.target_pixels)
     images = [t.real[place], t.translated[place]]
     images.append(None if t.cycled is None else t.cycled[place])
     images.append(None if t.truth[place] < 0 else t.target[t.truth[place]])
     figures = [
-        f'<figure><img src="{picture_uri(image)}" alt="{heading}" width={image.shape[1]} '
-        f"height={image.shape[0]}><figcaption>{heading}</figcaption></figure>"
-        for heading, image in zip(headings, images, strict=True)
+        f'<figure><img src="{picture_uri(shown(image, pixels))}" alt="{heading}" '
+        f"width={image.shape[1]} height={image.shape[0]}><figcaption>{heading}</figcaption></figure>"
+        for heading, image, pixels in zip(headings, images, 2 * both, strict=True)
         if image is not None
     ]
     values = "".join(

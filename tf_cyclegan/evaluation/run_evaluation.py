@@ -1,15 +1,18 @@
 """Judge the translators of a run, or any one translator: from images to the folder of an evaluation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import UserError
 from ..progress import log
 from ..settings import MAX_PIXELS, RunSettings, parse_size
 from ..training.run import Run
+
+if TYPE_CHECKING:
+    from ..data.sources import Domain
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,8 @@ def _run(options: Options):
             f"these are training images of {' and '.join(trained_on)}, since there are no others: a "
             "translator may know some by heart"
         )
-    directions = translate_both(compiled(translators), x, y, names, options.pairs)
+    made = compiled(translators, config.pixels)
+    directions = translate_both(made, x, y, names, options.pairs)
     return directions, about, maps
 
 
@@ -163,7 +167,6 @@ def read_test_images(options: Options, config: RunSettings):
     """The images of both domains that a run is judged on, its label maps, and where they are from."""
     from ..data.piles import open_data
     from ..data.sources import open_source
-    from .translations import read_images
 
     name = options.dataset or config.data_name
     if options.dataset:
@@ -175,19 +178,48 @@ def read_test_images(options: Options, config: RunSettings):
         splits[side] = f"test{letter}" if f"test{letter}" in domains else f"train{letter}"
         if splits[side].startswith("train"):
             log(f"{name} has no test{letter}: judging on the training images of {side}")
-    read = partial(
+    x, y = read_both([domains[splits[side]] for side in "xy"], config, options)
+    maps = None
+    if options.labels:
+        domain = domains[splits[options.labels]]
+        maps = _reader(config, options)(domain, method="nearest").images
+    return x, y, maps, splits
+
+
+def read_both(domains: Sequence["Domain"], config: RunSettings, options: Options):
+    """Read test images of X and of Y as a run reads its own."""
+    from ..data.pipeline import wanted_of
+
+    read = _reader(config, options)
+    x, y = (
+        read(domain, method=config.resize_method, wanted=wanted)
+        for domain, wanted in zip(domains, wanted_of(config), strict=True)
+    )
+    return x, y
+
+
+def _reader(config: RunSettings, options: Options):
+    from .translations import read_images
+
+    return partial(
         read_images,
         shape=config.image_shape,
         skip_unreadable=options.skip_unreadable or config.skip_unreadable,
         max_pixels=options.max_pixels or config.max_pixels,
+        fit=config.fit,
+        keep_colour_space=config.keep_colour_space,
     )
-    x, y = (read(domains[splits[side]], method=config.resize_method) for side in "xy")
-    maps = options.labels and read(domains[splits[options.labels]], method="nearest").images
-    return x, y, maps, splits
 
 
-def training_evaluator(config: RunSettings, method) -> Callable[[], dict[str, float]]:
+def training_evaluator(
+    config: RunSettings, method, tests: Sequence["Domain"]
+) -> Callable[[], dict[str, float]]:
     """Measure a method while it is trained, as `evaluate` measures the run without options.
+
+    Args:
+        config: The settings of the run.
+        method: To measure.
+        tests: The test images of X and of Y.
 
     Returns:
         A function that gives the numbers of the translated images by names such as
@@ -200,9 +232,9 @@ def training_evaluator(config: RunSettings, method) -> Callable[[], dict[str, fl
     from .translations import compiled, translate_both
 
     options = Options(run=config.run_folder)
-    x, y, _, _ = read_test_images(options, config)
+    x, y = read_both(tests, config, options)
     metrics = distribution_metrics(options)
-    translators = compiled(method.translators)
+    translators = compiled(method.translators, config.pixels)
 
     def measure() -> dict[str, float]:
         numbers = {}
@@ -225,6 +257,8 @@ def training_evaluator(config: RunSettings, method) -> Callable[[], dict[str, fl
 def _model(options: Options):
     """Translate with a SavedModel: as `_run`, the one direction named x_to_y."""
     from ..data.sources import open_image_folder
+    from ..data.survey import Wanted
+    from ..data.walk import no_image
     from ..translation.load import load_translator
     from .translations import common_shape, read_images, translate_set
 
@@ -238,7 +272,7 @@ def _model(options: Options):
             raise UserError(f"--{name}: there is no folder {folder}")
         domains[name] = open_image_folder(folder)
         if not len(domains[name]):
-            raise UserError(f"--{name}: {folder} holds no image")
+            raise UserError(f"--{name}: {folder} {no_image(domains[name].left_out)}")
     max_pixels = options.max_pixels or MAX_PIXELS
     if options.image_size:
         shape = parse_size("image-size", options.image_size)
@@ -250,7 +284,11 @@ def _model(options: Options):
         skip_unreadable=options.skip_unreadable,
         max_pixels=max_pixels,
     )
-    x, y = (read(domain, method="bicubic") for domain in domains.values())
+    formats = {"x": translate.takes, "y": translate.gives}
+    x, y = (
+        read(domain, method="bicubic", wanted=Wanted.exactly(pixels, side))
+        for domain, (side, pixels) in zip(domains.values(), formats.items(), strict=True)
+    )
     label_domain = {"x": "input", "y": "target"}.get(options.labels)
     maps = label_domain and read(domains[label_domain], method="nearest").images
     about = {

@@ -7,11 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from ..data.decode import UnreadableImage
+from ..data.fit import Fit
 from ..data.pairs import NO_PAIR, Pairs, find_pairs, short_names
-from ..data.pipeline import ScaledImages, normalise
+from ..data.pipeline import normalise
+from ..data.scaled import ScaledImages
 from ..data.sources import Domain
+from ..data.survey import COLOUR, Wanted
 from ..errors import UserError
-from ..pictures import to_uint8
+from ..pixels import RGB8, PixelFormat
 from ..progress import progress
 from ..settings import MAX_PIXELS
 
@@ -24,11 +27,13 @@ class ImageSet:
 
     Attributes:
         names: One an image, none twice: file names without what all have in common.
-        images: uint8 `[N, H, W, 3]`.
+        images: `[N, H, W, C]`, samples of the domain's own type.
+        pixels: What they are.
     """
 
     names: Sequence[str]
     images: np.ndarray
+    pixels: PixelFormat = RGB8
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,13 @@ class Translations:
 
     Attributes:
         names: Of the N images.
-        real: uint8 `[N, H, W, 3]`.
+        real: `[N, H, W, C]`, samples of the domain's own type.
         translated: The same images in the other domain.
-        target: uint8 `[M, H, W, 3]`, the test set of the other domain.
+        target: `[M, H, W, C]`, the test set of the other domain.
         truth: int `[N]`, the place in `target` of the image that each should become, or `NO_PAIR`.
         cycled: The translated images translated back, or None.
+        source_pixels: What the pixels of `real` and `cycled` are.
+        target_pixels: Those of `translated` and `target`.
     """
 
     names: Sequence[str]
@@ -50,6 +57,8 @@ class Translations:
     target: np.ndarray
     truth: np.ndarray
     cycled: np.ndarray | None = None
+    source_pixels: PixelFormat = RGB8
+    target_pixels: PixelFormat = RGB8
 
     @property
     def paired(self) -> np.ndarray:
@@ -63,14 +72,20 @@ def read_images(
     method: str,
     skip_unreadable: bool = False,
     max_pixels: int = MAX_PIXELS,
+    wanted: Wanted = COLOUR,
+    fit: Fit = "stretch",
+    keep_colour_space: bool = False,
 ) -> ImageSet:
-    """Read all images of a domain, scaled to one size.
+    """Read all images of a domain, made one size: see `ScaledImages`; cut from their middle.
 
     Raises:
         UserError: Images cannot be read (the first is named) and are not to be skipped.
     """
-    scaled = ScaledImages(domain, shape, method, skip_unreadable, max_pixels)
-    return ImageSet(short_names(scaled.names), np.stack([scaled[i] for i in range(len(scaled))]))
+    scaled = ScaledImages(
+        domain, shape, method, skip_unreadable, max_pixels, wanted, fit, keep_colour_space
+    )
+    images = np.stack([scaled.cut(i, shape) for i in range(len(scaled))])
+    return ImageSet(short_names(scaled.names), images, scaled.pixels)
 
 
 def common_shape(
@@ -85,52 +100,58 @@ def common_shape(
     sizes = {}
     for domain, i in progress(places, len(places), "looking at sizes"):
         try:
-            size = domain.image(i, max_pixels).size
+            picture = domain.picture(i, max_pixels, keep_colour_space=True, with_alpha=False)
         except UnreadableImage as error:
             if skip_unreadable:
                 continue
             raise UserError(
                 f"{domain.names[i]} cannot be read ({error}); remove it, or pass --skip-unreadable"
             ) from error
-        sizes.setdefault(size, domain.names[i])
+        sizes.setdefault(picture.size, domain.names[i])
     if not sizes:
         raise UserError(f"no image can be read, the first is {domains[0].names[0]}")
     if len(sizes) > 1:
         (one, first), (other, second), *_ = sizes.items()
         raise UserError(
-            f"the images have different sizes, {first} {one[1]}x{one[0]} and {second} "
-            f"{other[1]}x{other[0]}; pass --image-size to scale all to one"
+            f"the images have different sizes, {first} {one[0]}x{one[1]} and {second} "
+            f"{other[0]}x{other[1]}; pass --image-size to scale all to one"
         )
-    ((width, height),) = sizes
-    return height, width
+    return next(iter(sizes))
 
 
 Compiled = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor | None]]
 
 
-def compiled(translators: Mapping[str, Callable]) -> dict[str, Compiled]:
+def compiled(
+    translators: Mapping[str, Callable], pixels: tuple[PixelFormat, PixelFormat] = (RGB8, RGB8)
+) -> dict[str, Compiled]:
     """Graphs of translators, by direction.
 
     Args:
         translators: From "x_to_y" and "y_to_x", or either, to what maps images to images in [-1, 1].
+        pixels: What those of X and of Y are.
 
     Returns:
-        Functions from uint8 images to those translated and those translated back, in [-1, 1]; None in
-        place of the latter where there is no way back.
+        Functions from samples of a domain to those translated and those translated back, in [-1, 1];
+        None in place of the latter where there is no way back.
     """
 
-    def there_and_back(there, back):
+    def there_and_back(there, back, pixels):
         @tf.function(reduce_retracing=True, autograph=False)
         def translate(images):
             # Not by way of 256 levels: a generator can hide what it needs for the way back in less.
-            translated = there(normalise(images))
+            translated = there(normalise(images, pixels))
             return translated, back and back(translated)
 
         return translate
 
     opposite = {"x_to_y": "y_to_x", "y_to_x": "x_to_y"}
     return {
-        direction: there_and_back(translator, translators.get(opposite[direction]))
+        direction: there_and_back(
+            translator,
+            translators.get(opposite[direction]),
+            pixels[0 if direction == "x_to_y" else 1],
+        )
         for direction, translator in translators.items()
     }
 
@@ -148,12 +169,21 @@ def translate_both(
         source, target = (x, y) if direction == "x_to_y" else (y, x)
         parts = _in_batches(compiled[direction], source.images, f"translating {direction}")
         translated, cycled = (
-            None if one[0] is None else np.concatenate([to_uint8(part) for part in one])
-            for one in zip(*parts, strict=True)
+            None if one[0] is None else np.concatenate([pixels.from_unit(part) for part in one])
+            for one, pixels in zip(
+                zip(*parts, strict=True), (target.pixels, source.pixels), strict=True
+            )
         )
         truth = find_pairs(source.names, target.names, pairs)
         results[direction] = Translations(
-            source.names, source.images, translated, target.images, truth, cycled
+            source.names,
+            source.images,
+            translated,
+            target.images,
+            truth,
+            cycled,
+            source.pixels,
+            target.pixels,
         )
     return results
 
@@ -161,10 +191,18 @@ def translate_both(
 def translate_set(
     translate: Callable[[np.ndarray], np.ndarray], source: ImageSet, target: ImageSet, pairs: Pairs
 ) -> Translations:
-    """Translate images with a function from uint8 images to uint8 images."""
+    """Translate images with a function from samples of one domain to those of the other."""
     translated = np.concatenate(_in_batches(translate, source.images, "translating"))
     truth = find_pairs(source.names, target.names, pairs)
-    return Translations(source.names, source.images, translated, target.images, truth)
+    return Translations(
+        source.names,
+        source.images,
+        translated,
+        target.images,
+        truth,
+        source_pixels=source.pixels,
+        target_pixels=target.pixels,
+    )
 
 
 def _in_batches(function, images, what):

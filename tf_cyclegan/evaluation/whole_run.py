@@ -69,7 +69,8 @@ def _train_on(devices, config: RunSettings, run: Run, on_sample, more_epochs) ->
     else:
         log(f"joined {devices.name}; the first of them tells how far they are")
         tell = _tell_nothing
-    data = load_dataset(config, method_of(config).paired)
+    data = load_dataset(run.as_begun(config), method_of(config).paired)
+    config = data.config
     total_steps = config.steps or config.epochs * data.steps_per_epoch
     if more_epochs is not None:
         config = lengthened(config, run, total_steps, more_epochs, data.steps_per_epoch)
@@ -83,7 +84,9 @@ def _train_on(devices, config: RunSettings, run: Run, on_sample, more_epochs) ->
         method = method_of(config).build(config, total_steps, devices.replicas(xla_pays(config)))
     if not run.has_checkpoints:
         load_initial_networks(method, config)
-    evaluate = training_evaluator(config, method) if config.evaluate_every else None
+    evaluate = None
+    if config.evaluate_every:
+        evaluate = training_evaluator(config, method, (data.test_x, data.test_y))
     trainer = Trainer(method, data, config, total_steps, evaluate, on_sample, devices)
 
     tell(
@@ -136,7 +139,9 @@ def lengthened(
 
 
 def tell_about_data(data: "UnpairedImages", total_steps: int, tell: Callable[[str], None]) -> None:
-    """Say what of the data is not as a reader would expect it."""
+    """Say what the data are, and what of them is not as a reader would expect it."""
+    for line in data.lines:
+        tell(line)
     for images in (data.train_x, data.train_y):
         if images.skipped:
             tell(f"left out {len(images.skipped)} unreadable images: {', '.join(images.skipped)}")

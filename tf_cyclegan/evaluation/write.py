@@ -4,11 +4,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image
-
+from ..data.encode import encode_samples, usual_suffix
 from ..errors import UserError
 from ..files import check_writable, writing
-from ..pictures import png_bytes
 from ..progress import progress
 from ..training.run import Run
 from .page import evaluation_page
@@ -38,7 +36,8 @@ def write_evaluation(
 
     Args:
         folder: Gets metrics.json, index.html, the translated pictures as x_to_y/NAME.png and, where
-            there are any, the cycled ones as x_to_y_cycled/NAME.png.
+            there are any, the cycled ones as x_to_y_cycled/NAME.png; samples that PNG cannot hold are
+            in NAME.tif.
         about: What was judged, on what.
         results: What `judge` returned, by direction.
         directions: The pictures, by direction.
@@ -52,15 +51,22 @@ def write_evaluation(
     content = json.dumps(dict(about) | {"directions": results}, indent=2, allow_nan=False)
     pictures = []
     for direction, translations in directions.items():
-        sets = {direction: translations.translated, f"{direction}_cycled": translations.cycled}
-        for name, images in sets.items():
+        sets = {
+            direction: (translations.translated, translations.target_pixels),
+            f"{direction}_cycled": (translations.cycled, translations.source_pixels),
+        }
+        for name, (images, pixels) in sets.items():
             if images is not None:
-                pictures += [(name, *one) for one in zip(translations.names, images, strict=True)]
+                suffix = usual_suffix(pixels)
+                pictures += [
+                    (f"{name}/{own}{suffix}", image)
+                    for own, image in zip(translations.names, images, strict=True)
+                ]
     with writing(folder) as beside:
         beside.mkdir()
         (beside / "metrics.json").write_text(content + "\n")
         (beside / "index.html").write_text(page, encoding="utf-8")
-        for subfolder, name, image in progress(pictures, len(pictures), "writing pictures"):
-            path = beside / subfolder / f"{name}.png"
+        for name, image in progress(pictures, len(pictures), "writing pictures"):
+            path = beside / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png_bytes(Image.fromarray(image)))
+            path.write_bytes(encode_samples(image, path.suffix))

@@ -21,6 +21,7 @@ from .simgan import METHOD as SIMGAN
 
 BUILT_IN = (CYCLEGAN, PIX2PIX, SIMGAN, FEATURE_LOSS, BIGAN, COGAN, CUT, DCLGAN)
 DEFAULT = CYCLEGAN.name
+COLOUR = {"channels": 3, "type": "uint8", "range": "0,255"}
 ENTRY_POINTS = "tf_cyclegan.methods"
 
 
@@ -82,6 +83,8 @@ def read_settings(path: Path) -> RunSettings:
     try:
         values = dict(json.loads(path.read_text()))
         method = find_method(values.pop("method", DEFAULT))
+        if "channels_x" not in values:  # of a version that had but 8-bit colour
+            values |= {f"{name}_{of}": value for name, value in COLOUR.items() for of in "xy"}
         return method.settings(**values)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error

@@ -152,19 +152,19 @@ class AdversarialMethod:
             epsilon_form=config.epsilon_form,
         )
 
-    def image_pool(self, name: str, channels: int = 3) -> ImagePool | None:
+    def image_pool(self, name: str, channels: int | None = None) -> ImagePool | None:
         """The history of generated images that the settings ask for, under a checkpoint's name.
 
         Args:
             name: In the checkpoint.
-            channels: Of what it keeps.
+            channels: Of what it keeps; those of images of Y if not given.
 
         Returns:
             None where `pool_size` is 0.
         """
         if not self.config.pool_size:
             return None
-        shape = (*self.config.image_shape, channels)
+        shape = (*self.config.image_shape, channels or self.config.channels[1])
         pool = ImagePool(self.config.pool_size, shape, keras.config.floatx())
         self.checkpoint_items[name] = pool
         return pool
@@ -250,21 +250,27 @@ class AdversarialMethod:
                 self.replicas.update(*group.updates(gradients))
 
 
-def build_generator(config: NetworkSettings, seed: int, **options) -> keras.Model:
+def build_generator(
+    config: NetworkSettings, seed: int, channels: tuple[int, int] | None = None, **options
+) -> keras.Model:
     """Build the generator that `config` names, with the initial weights of `seed`.
 
     Args:
         config: The settings.
         seed: Of the initial weights.
+        channels: Of the images to translate and of translated ones; from X to Y if not given.
         **options: Further arguments that both `unet_generator` and `resnet_generator` take.
     """
     if config.generator == "tensorflow_examples":
         return _tutorial_networks().unet_generator(3, norm_type="instancenorm")
+    input_channels, output_channels = channels or config.channels
     kwargs = {
         "filters": config.filters,
         "upsampling": config.upsampling,
         "affine": config.norm_affine,
         "seed": seed,
+        "input_channels": input_channels,
+        "output_channels": output_channels,
         **options,
     }
     if config.generator == "unet":
@@ -278,14 +284,17 @@ def build_generator(config: NetworkSettings, seed: int, **options) -> keras.Mode
 
 
 def build_discriminator(
-    config: NetworkSettings, seed: int, input_channels: int = 3, norm: str = "instance"
+    config: NetworkSettings,
+    seed: int,
+    input_channels: int | None = None,
+    norm: str = "instance",
 ) -> keras.Model:
     """Build the PatchGAN of `config`, with the initial weights of `seed`.
 
     Args:
         config: The settings.
         seed: Of the initial weights.
-        input_channels: 6 for one that judges two images together.
+        input_channels: Of an image, or of two that it judges together; those of Y if not given.
         norm: See `models.layers.normalization`.
     """
     if config.generator == "tensorflow_examples":
@@ -297,7 +306,7 @@ def build_discriminator(
         affine=config.norm_affine,
         leaky_slope=config.leaky_slope,
         seed=seed,
-        input_channels=input_channels,
+        input_channels=input_channels or config.channels[1],
         norm=norm,
         antialias=config.antialias,
         initializer=config.initial_kernels,

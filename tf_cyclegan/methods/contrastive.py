@@ -29,7 +29,7 @@ def projections(
 
     def build(number):
         size = config.nce_features
-        inputs = keras.Input([None, config.channels(number)])
+        inputs = keras.Input([None, config.layer_channels(number)])
         kernels = [small_xavier_initializer(next(seeds)) for _ in range(2)]
         x = layers.Dense(size, "relu", kernel_initializer=kernels[0])(inputs)
         x = layers.Dense(size, kernel_initializer=kernels[1])(x)

@@ -76,9 +76,9 @@ class ContrastiveSettings(UnpairedSettings):
             return {0: "pad_in", 4: f"d{2 * self.filters}", 8: f"d{4 * self.filters}"}[number]
         return f"R{4 * self.filters}_{number - FIRST_BLOCK + 1}_add"
 
-    def channels(self, number: int) -> int:
+    def layer_channels(self, number: int) -> int:
         """How many features a place of a layer has, by the authors' number of the layer."""
-        return {0: 3, 4: 2 * self.filters}.get(number, 4 * self.filters)
+        return {0: self.channels[0], 4: 2 * self.filters}.get(number, 4 * self.filters)
 
 
 # What the authors' code has for CUT, FastCUT and DCLGAN alike: that of CycleGAN's, and what is new.

@@ -71,6 +71,11 @@ class NetworkSettings(RunSettings):
                     "number of blocks)"
                 )
         check_sides(self, f"the {self.generator} generator")
+        if self.generator == "tensorflow_examples" and self.channels != (3, 3):
+            raise UserError(
+                "--generator is tensorflow_examples, whose networks take 3 channels; choose "
+                "another, or pass --channels-x rgb and --channels-y rgb"
+            )
 
     @property
     def levels(self) -> int:
@@ -195,3 +200,24 @@ def check_sides(settings: RunSettings, taker: str) -> None:
                 f"{multiple} from {MIN_IMAGE_SIZE} on: the nearest to {side} "
                 f"{'are' if len(fitting) > 1 else 'is'} {' and '.join(map(str, fitting))}"
             )
+
+
+def check_equal_channels(settings: RunSettings, compares: str, way_out: str = "") -> None:
+    """See that X and Y have as many channels, which a method needs that compares images of both.
+
+    Args:
+        settings: With `channels`.
+        compares: What an error says compares them.
+        way_out: What it says would do without, if anything does.
+
+    Raises:
+        UserError: They have not.
+    """
+    if (settings.channels_x is None) != (settings.channels_y is None):
+        return  # the data will tell
+    x, y = settings.channels
+    if x != y:
+        raise UserError(
+            f"{compares}, which needs as many channels in X as in Y, and X has {x}, Y {y}: {way_out}"
+            "make them alike with --channels-x and --channels-y"
+        )

@@ -44,7 +44,7 @@ def generator_trunk(image_size=128, latent_size=100, filters=32, own_layers=2, s
     return keras.Model(inputs, x, name="generator_trunk")
 
 
-def generator_head(image_size=128, filters=32, own_layers=2, seed=0):
+def generator_head(image_size=128, filters=32, own_layers=2, seed=0, channels=3):
     """Build the layers of one domain's generator that are its own: doublings, then the image.
 
     Args:
@@ -52,9 +52,10 @@ def generator_head(image_size=128, filters=32, own_layers=2, seed=0):
         filters: As there.
         own_layers: As there.
         seed: Seed of the initial weights.
+        channels: Of an image.
 
     Returns:
-        A model from what the trunk gives to images `[N, image_size, image_size, 3]` in [-1, 1].
+        A model from what the trunk gives to images `[N, image_size, image_size, channels]` in [-1, 1].
     """
     kernel = _kernels(seed)
     widths, doublings = _generator_widths(image_size, filters), halvings(image_size) - own_layers
@@ -63,11 +64,11 @@ def generator_head(image_size=128, filters=32, own_layers=2, seed=0):
     x = inputs
     for width in widths[1 + doublings :]:
         x = _doubled(x, width, kernel())
-    x = layers.Conv2D(3, 3, padding="same", kernel_initializer=kernel())(x)
+    x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=kernel())(x)
     return keras.Model(inputs, layers.Activation("tanh")(x), name="generator_head")
 
 
-def discriminator_front(image_size=128, filters=32, own_layers=2, seed=0):
+def discriminator_front(image_size=128, filters=32, own_layers=2, seed=0, channels=3):
     """Build the layers of one domain's discriminator that are its own, the first.
 
     Args:
@@ -75,13 +76,14 @@ def discriminator_front(image_size=128, filters=32, own_layers=2, seed=0):
         filters: Channels of the first layer; they double with every halving.
         own_layers: How many of the `halvings(image_size)` convolutions each domain has for itself.
         seed: Seed of the initial weights.
+        channels: Of an image.
 
     Returns:
-        A model from images `[N, image_size, image_size, 3]` in [-1, 1] to what
+        A model from images `[N, image_size, image_size, channels]` in [-1, 1] to what
         `discriminator_trunk` takes.
     """
     kernel = _kernels(seed)
-    inputs = keras.Input([image_size, image_size, 3], name="image")
+    inputs = keras.Input([image_size, image_size, channels], name="image")
     x = inputs
     for halving in range(own_layers):
         x = _halved(x, halving, filters, kernel())

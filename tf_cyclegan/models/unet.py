@@ -22,6 +22,7 @@ def unet_generator(
     seed=0,
     norm="instance",
     dropout=0.5,
+    input_channels=3,
 ) -> keras.Model:
     """Build the U-Net generator of pix2pix (Isola et al. 2017, https://arxiv.org/abs/1611.07004).
 
@@ -39,9 +40,10 @@ def unet_generator(
         seed: Seed of the initial weights.
         norm: "instance" or "keras batch of 1"; see `layers.normalization`.
         dropout: Rate of the dropouts after the first three levels on the way up.
+        input_channels: Channels of the image to translate.
 
     Returns:
-        A model from `[N, H, W, 3]` in [-1, 1] to `[N, H, W, output_channels]` in [-1, 1].
+        A model from `[N, H, W, input_channels]` in [-1, 1] to `[N, H, W, output_channels]` in [-1, 1].
     """
     seeds = seed_stream(seed)
 
@@ -75,7 +77,7 @@ def unet_generator(
     ]
     last = grow(output_channels, activation="tanh")
 
-    inputs = keras.Input([None, None, 3])
+    inputs = keras.Input([None, None, input_channels])
     x = inputs
     skips = []
     for down in down_stack:

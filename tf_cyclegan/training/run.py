@@ -3,6 +3,7 @@
 Whatever reads or writes a run asks here; nobody else joins paths to its folder.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -11,7 +12,7 @@ from pathlib import Path
 from ..errors import UserError
 from ..files import LEFTOVER, LOCK, append, clean, flush, from_home, holding, write_file
 from ..methods import method_of, read_settings
-from ..settings import RunSettings
+from ..settings import RunSettings, named
 from .checkpoints import Checkpoint, find_checkpoints, newest_readable, save_checkpoint
 
 _COUNTED = ("trainA", "trainB")  # what data.json must say
@@ -122,6 +123,15 @@ class Run:
         """
         self._check_settings()
         return read_settings(self._settings_path)
+
+    def as_begun(self, config: RunSettings) -> RunSettings:
+        """Settings, with what the data were found to be when the run began where they say nothing."""
+        if not (self.has_settings and self.has_checkpoints):
+            return config
+        before = self.read_settings()
+        found = named(dataclasses.fields(config), from_data=True)
+        open_ = [name for name in found if getattr(config, name) is None and hasattr(before, name)]
+        return dataclasses.replace(config, **{name: getattr(before, name) for name in open_})
 
     def _check_settings(self):
         if self.has_settings:

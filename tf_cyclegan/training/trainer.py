@@ -432,7 +432,7 @@ def check_run_folder(run: Run, config: RunSettings) -> None:
             f"{run} holds a run of the method {settings.method}, not {config.method}; "
             "choose another --run-dir"
         )
-    before, now = (dataclasses.asdict(each) for each in (settings, config))
+    before, now = (dataclasses.asdict(each) for each in (settings, run.as_begun(config)))
     free = named(dataclasses.fields(config), may_change=True)
     free |= {"dataset", "x", "y"}  # what counts is what they hold, which the trainer sees to
     if config.decay_start >= 1:

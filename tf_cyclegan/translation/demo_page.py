@@ -4,14 +4,16 @@ import re
 import time
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from ..data.decode import UnreadableImage, decode_image
+from ..data.decode import UnreadableImage, decode
 from ..data.embedded import EMBEDDED
+from ..data.picture import converted, resized
+from ..pictures import shown
+from ..pixels import RGB8, PixelFormat
 from ..training.run import Run
 from .load import Direction, load_translator, load_translators, saved_model_folder
 from .uploads import MAX_BYTES, NotAnUpload, Uploads
@@ -30,10 +32,12 @@ class Model:
     Attributes:
         directions: From "x_to_y" and "y_to_x", or either, to what the page calls it.
         translate: The translator of each direction.
+        pixels: What the pixels are that each takes and gives, where that is not 8-bit colour.
     """
 
     directions: dict[Direction, str]
     translate: dict[Direction, Translate]
+    pixels: dict[Direction, tuple[PixelFormat, PixelFormat]] = field(default_factory=dict)
 
 
 def load_model(path: Path) -> Model:
@@ -51,11 +55,12 @@ def load_model(path: Path) -> Model:
         settings = Run(path).read_settings()
         names = dict(zip("AB", _domains(settings.dataset or settings.short_name), strict=True))
         x, y = (names[letter] for letter in settings.domains)
-    for function in translate.values():
+    pixels = {direction: (each.takes, each.gives) for direction, each in translate.items()}
+    for direction, (takes, _) in pixels.items():
         # What is compiled or allocated at the first call is no part of the time shown.
-        function(np.zeros([1, 64, 64, 3], np.uint8))
+        translate[direction](np.zeros([1, 64, 64, takes.channels], takes.dtype))
     labels = {"x_to_y": f"{x} → {y}", "y_to_x": f"{y} → {x}"}
-    return Model({direction: labels[direction] for direction in translate}, translate)
+    return Model({direction: labels[direction] for direction in translate}, translate, pixels)
 
 
 def _domains(dataset: str) -> tuple[str, str]:
@@ -80,23 +85,28 @@ def model_names(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def read_upload(encoded: bytes, max_side: int, max_pixels: int) -> tuple[np.ndarray, str]:
+def read_upload(
+    encoded: bytes, max_side: int, max_pixels: int, takes: PixelFormat = RGB8
+) -> tuple[np.ndarray, str]:
     """Decode an upload as the package does any picture, and scale it down if it is larger.
 
     Returns:
-        uint8 `[H, W, 3]`, and a few words on its size.
+        `[H, W, C]`, such samples as a translator takes, and a few words on its size.
 
     Raises:
         UnreadableImage: It is no image, is broken, or has too many bytes or pixels.
     """
     if len(encoded) > MAX_BYTES:
         raise UnreadableImage(f"it is larger than {MAX_BYTES // 2**20} MB")
-    image = decode_image(encoded, max_pixels)
-    size = "{}x{} pixels".format(*image.size)
-    if max(image.size) > max_side:
-        image.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
-        size = f"{size} scaled down to {image.width}x{image.height} (--max-side {max_side})"
-    return np.asarray(image), size
+    picture = converted(decode(encoded, max_pixels, with_alpha=takes.channels in (2, 4)), takes)
+    height, width = picture.size
+    size = f"{width}x{height} pixels"
+    if max(height, width) <= max_side:
+        return picture.samples, size
+    scale = max_side / max(height, width)
+    smaller = max(1, round(height * scale)), max(1, round(width * scale))
+    size = f"{size} scaled down to {smaller[1]}x{smaller[0]} (--max-side {max_side})"
+    return resized(picture.pixels, smaller, "bicubic"), size
 
 
 def build_page(
@@ -123,8 +133,9 @@ def build_page(
         nothing = (choice, None, gr.Column(visible=False), None)
         if upload is None:
             return *nothing, ""
+        takes, gives = model.pixels.get(direction, (RGB8, RGB8))
         try:
-            original, size = read_upload(uploads.read(upload["path"]), max_side, max_pixels)
+            original, size = read_upload(uploads.read(upload["path"]), max_side, max_pixels, takes)
         except (NotAnUpload, UnreadableImage) as error:
             return *nothing, f"**This cannot be translated:** {error}."
         start = time.perf_counter()
@@ -135,8 +146,16 @@ def build_page(
         # gradio writes them to files, which are no larger, but for a few bytes.
         uploads.make_room(original.nbytes * (2 if cycled is None else 3))
         told = f"Translated in {_seconds(seconds)}: {size}."
-        shown = gr.Column(visible=back is not None)
-        return choice, (original, translated), shown, cycled, told
+        if (takes, gives) != (RGB8, RGB8):
+            told += (
+                f" Shown are {takes.low:.6g} to {takes.high:.6g} as black to white, and in the "
+                f"translation {gives.low:.6g} to {gives.high:.6g}; the command translate writes the "
+                "samples themselves."
+            )
+        original, translated = shown(original, takes), shown(translated, gives)
+        cycled = None if cycled is None else shown(cycled, takes)
+        column = gr.Column(visible=back is not None)
+        return choice, (original, translated), column, cycled, told
 
     with gr.Blocks(title="CycleGAN", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown("# CycleGAN\nDrop, paste or photograph a picture to see it translated.")
@@ -178,7 +197,7 @@ def build_page(
                     height=HEIGHT,
                 )
                 told = gr.Markdown(elem_id="told")
-                with gr.Column(visible=False) as shown:
+                with gr.Column(visible=False) as cycled_column:
                     gr.Markdown("**Translated back**")
                     cycled = gr.Image(
                         format="png",
@@ -192,7 +211,7 @@ def build_page(
             [upload.input, upload.clear, name.input, direction.input],
             update,
             inputs=[upload, name, direction],
-            outputs=[direction, slider, shown, cycled, told],
+            outputs=[direction, slider, cycled_column, cycled, told],
             preprocess=False,  # nothing but the package's own decoder is to read uploads
             show_progress_on=[slider],
             trigger_mode="always_last",

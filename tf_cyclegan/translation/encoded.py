@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from ..pixels import RGB8, PixelFormat
+
 JPEG_APP1, JPEG_START_OF_SCAN, JPEG_FILL = 0xE1, 0xDA, 0xFF
 TIFF_LITTLE_ENDIAN, TIFF_MAGIC, TIFF_SHORT = 0x4949, 42, 3
 ORIENTATION_TAG = 0x0112
@@ -9,19 +11,21 @@ MAX_BLOCKS = 1000  # of a file before the one with Exif, and of entries in that
 
 
 @tf.autograph.experimental.do_not_convert
-def decode_or_nothing(encoded: tf.Tensor) -> tf.Tensor:
-    """Decode one JPEG or PNG, upright, its transparency on white.
+def decode_or_nothing(encoded: tf.Tensor, pixels: PixelFormat = RGB8) -> tf.Tensor:
+    """Decode one JPEG or PNG, upright, the transparency of 8-bit colour on white.
 
     Args:
         encoded: string scalar.
+        pixels: Their type, uint8 or uint16, and number of channels, 1 or 3. 16 bits are in PNGs alone.
 
     Returns:
-        uint8 `[H, W, 3]`; `[0, 0, 3]` where the bytes are no such image, or but a part of one.
+        `[H, W, C]`; `[0, 0, C]` where the bytes are no such image, or but a part of one.
     """
     # An operation that fails ends all of a graph, but for those in a tf.data pipeline. Of the ways
     # to take an element out of one, `reduce` is slower by ten milliseconds.
-    nothing = tf.data.Dataset.from_tensors(tf.zeros([0, 0, 3], tf.uint8))
-    decoded = tf.data.Dataset.from_tensors(encoded).map(_decode).ignore_errors()
+    nothing = tf.data.Dataset.from_tensors(tf.zeros([0, 0, pixels.channels], pixels.dtype))
+    decode = _decode if pixels.channels == 3 and pixels.dtype == "uint8" else _decode_as(pixels)
+    decoded = tf.data.Dataset.from_tensors(encoded).map(decode).ignore_errors()
     image = decoded.concatenate(nothing).take(1).get_single_element()
     return upright(image, orientation(encoded))
 
@@ -35,6 +39,29 @@ def _decode(encoded):
     return tf.cond(
         tf.io.is_jpeg(encoded), lambda: tf.io.decode_jpeg(encoded, channels=3), decode_transparent
     )
+
+
+def _decode_as(pixels: PixelFormat):
+    """What decodes grey, or 16 bits; a PNG of another number of bits is none of these."""
+    bits = 8 * tf.as_dtype(pixels.dtype).size
+
+    def decode(encoded):
+        def decode_png():
+            has = tf.io.decode_raw(tf.strings.substr(encoded, 24, 1), tf.uint8)[0]
+            with tf.control_dependencies(
+                [tf.debugging.assert_equal(has, tf.constant(bits, tf.uint8))]
+            ):
+                content = tf.identity(encoded)
+            return tf.io.decode_png(content, channels=pixels.channels, dtype=pixels.dtype)
+
+        def decode_jpeg():
+            return tf.cast(tf.io.decode_jpeg(encoded, channels=pixels.channels), pixels.dtype)
+
+        if bits == 16:
+            return decode_png()
+        return tf.cond(tf.io.is_jpeg(encoded), decode_jpeg, decode_png)
+
+    return decode
 
 
 def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:

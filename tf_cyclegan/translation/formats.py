@@ -1,6 +1,6 @@
 """One generator as one file: .keras, ONNX, LiteRT.
 
-Each holds the bare network, from float32 `[N, H, W, 3]` in [-1, 1] to the same. Who calls it turns
+Each holds the bare network, from float32 `[N, H, W, C]` in [-1, 1] to the same. Who calls it turns
 bytes into that range and takes sizes that fit; a SavedModel does both by itself.
 """
 

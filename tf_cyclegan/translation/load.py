@@ -1,6 +1,5 @@
 """A trained generator as a function: from a run, a SavedModel, or what the convert command wrote."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,54 @@ from PIL import Image
 
 from ..commands import check_keras
 from ..data.decode import UnreadableImage, rgb_of
+from ..data.picture import Picture
 from ..errors import UserError
 from ..files import from_home
 from ..methods.method import Direction
+from ..pixels import RGB8, PixelFormat
 from ..training.run import Run
+from .model_pixels import pixels_of, read_pixels
 
-Translate = Callable[[Any], Any]
+
+class Translate:
+    """A translator as a function of pictures.
+
+    Attributes:
+        takes: What the pixels of pictures to translate are.
+        gives: What those of translated ones are.
+    """
+
+    def __init__(self, model, takes: PixelFormat, gives: PixelFormat):
+        self._model, self.takes, self.gives = model, takes, gives
+
+    def __call__(self, pictures: Any) -> Any:
+        """Translate one picture or several, see `load_translator`."""
+        if isinstance(pictures, Image.Image):
+            return self._of_pil(pictures)
+        images = np.asarray(pictures)
+        _check_images(images, self.takes)
+        if images.ndim == 3:
+            return self._of_arrays(images[None])[0]
+        return self._of_arrays(images)
+
+    def _of_arrays(self, images: np.ndarray) -> np.ndarray:
+        import tensorflow as tf
+
+        return self._model.translate_images(tf.convert_to_tensor(images))["images"].numpy()
+
+    def _of_pil(self, picture: Image.Image) -> Image.Image:
+        if not is_pil(self.takes) or not is_pil(self.gives):
+            raise UserError(
+                f"this translator takes {self.takes} and gives {self.gives}, which PIL images do not "
+                "hold; give it NumPy arrays"
+            )
+        translated = self._of_arrays(_array_of(picture, self.takes)[None])[0]
+        return Image.fromarray(translated[..., 0] if translated.shape[2] == 1 else translated)
+
+
+def is_pil(pixels: PixelFormat) -> bool:
+    """Whether PIL has images of such pixels that are converted here: grey or colour of 8 bits."""
+    return pixels.dtype == "uint8" and pixels.channels in (1, 3)
 
 
 def load_translator(path: str | Path, direction: Direction | None = None) -> Translate:
@@ -26,9 +67,10 @@ def load_translator(path: str | Path, direction: Direction | None = None) -> Tra
         direction: Which of a run's two translators (default: "x_to_y"); a SavedModel has but one.
 
     Returns:
-        A function from one picture `[H, W, 3]` or several `[N, H, W, 3]`, uint8 and of any size, to
-        translated ones of that shape; from a PIL image, upright and in RGB, to a PIL image. What has
-        another shape or type ends in a UserError.
+        A function from one picture `[H, W, C]` or several `[N, H, W, C]` of any size to translated
+        ones, samples of their domains' own type (uint8 of 3 channels for colour pictures); from a
+        PIL image, upright and in RGB, to a PIL image. What has another shape or type ends in a
+        UserError.
 
     Raises:
         UserError: There is no such model.
@@ -52,10 +94,10 @@ def load_translator(path: str | Path, direction: Direction | None = None) -> Tra
         model = tf.saved_model.load(str(path))
         if "serving_default" not in model.signatures or not hasattr(model, "translate_images"):
             raise UserError(f"{path} is a SavedModel of another program, not of this one")
-    else:
-        translator, config = restore_translator(Run(path), direction or "x_to_y")
-        model = Translator(translator, config.size_multiple)
-    return _of_pictures(model)
+        return Translate(model, *read_pixels(path))
+    translator, config = restore_translator(Run(path), direction or "x_to_y")
+    pixels = pixels_of(config, direction or "x_to_y")
+    return Translate(Translator(translator, config.size_multiple, *pixels), *pixels)
 
 
 def load_translators(folder: str | Path) -> dict[Direction, Translate]:
@@ -67,56 +109,59 @@ def load_translators(folder: str | Path) -> dict[Direction, Translate]:
     from .translator import Translator, restore_translators
 
     translators, config = restore_translators(Run(folder))
-    return {
-        direction: _of_pictures(Translator(translator, config.size_multiple))
-        for direction, translator in translators.items()
-    }
+    loaded = {}
+    for direction, translator in translators.items():
+        pixels = pixels_of(config, direction)
+        loaded[direction] = Translate(
+            Translator(translator, config.size_multiple, *pixels), *pixels
+        )
+    return loaded
 
 
-def _of_pictures(model) -> Translate:
-    import tensorflow as tf
-
-    def translate_arrays(images: np.ndarray) -> np.ndarray:
-        return model.translate_images(tf.convert_to_tensor(images))["images"].numpy()
-
-    def translate(pictures):
-        if isinstance(pictures, Image.Image):
-            return Image.fromarray(translate_arrays(_array_of(pictures)[None])[0])
-        images = np.asarray(pictures)
-        _check_images(images)
-        return translate_arrays(images[None])[0] if images.ndim == 3 else translate_arrays(images)
-
-    return translate
-
-
-def _array_of(picture: Image.Image) -> np.ndarray:
+def _array_of(picture: Image.Image, pixels: PixelFormat) -> np.ndarray:
     try:
-        return np.asarray(rgb_of(picture))
+        image = rgb_of(picture)
+        return Picture(image if pixels.channels == 3 else image.convert("L")).samples
     except UnreadableImage as error:
         raise UserError(f"the picture cannot be read ({error})") from error
 
 
-def _check_images(images: np.ndarray) -> None:
-    """See that images are uint8 of three channels.
+def _check_images(images: np.ndarray, takes: PixelFormat) -> None:
+    """See that images are what a translator takes.
 
     Raises:
         UserError: They are not.
     """
-    if images.ndim not in (3, 4) or images.shape[-1] != 3:
+    if images.ndim not in (3, 4) or images.shape[-1] != takes.channels:
         raise UserError(
-            f"the pictures have the shape {list(images.shape)}; a translator takes one picture "
-            "[height, width, 3] or several [number, height, width, 3]"
+            f"the pictures have the shape {list(images.shape)}; this translator takes one picture "
+            f"[height, width, {takes.channels}] or several [number, height, width, {takes.channels}]"
         )
-    if images.dtype == np.uint8:
+    if images.dtype == np.dtype(takes.dtype):
         return
     if not images.size or images.dtype.kind not in "iuf":
         found = f"{images.dtype}"
     else:
         found = f"{images.dtype} from {images.min():g} to {images.max():g}"
+    way_out = ": where 1.0 is white, numpy.uint8(numpy.round(255 * pictures))"
     raise UserError(
-        f"the pictures are {found}; a translator takes uint8 from 0 to 255: where 1.0 is white, "
-        "numpy.uint8(numpy.round(255 * pictures))"
+        f"the pictures are {found}; this translator takes {takes.dtype} from {takes.low:.10g} to "
+        f"{takes.high:.10g}{way_out if takes == RGB8 else ''}"
     )
+
+
+def pixels_of_model(
+    path: str | Path, direction: Direction | None = None
+) -> tuple[PixelFormat, PixelFormat]:
+    """What the pixels are that `load_translator` takes and gives; nothing is loaded.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    path = from_home(path)
+    if saved_model := saved_model_folder(path):
+        return read_pixels(saved_model)
+    return pixels_of(Run(path).read_settings(), direction or "x_to_y")
 
 
 def saved_model_folder(path: Path) -> Path | None:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from ..data.decode import decode_alpha, decode_image, decode_profile
+from ..data.decode import CONVERTED, decode, decode_alpha, decode_profile
+from ..data.encode import SAMPLE_SUFFIXES, encode_samples
+from ..data.picture import converted
+from ..pixels import RGB8, PixelFormat
 from .targets import Kind
 
 QUALITY = 95  # of what loses detail, where nothing else is asked for
@@ -17,7 +20,7 @@ class Picture:
     """A picture, upright.
 
     Attributes:
-        pixels: uint8 `[H, W, 3]`; what is transparent lies on white.
+        pixels: uint8 `[H, W, 3]`, what is transparent lies on white; or samples of another domain.
         alpha: uint8 `[H, W]`, 255 where it covers all; None for a picture without transparency.
         profile: ICC profile that says what its colours are; None for sRGB.
     """
@@ -36,20 +39,38 @@ class Picture:
         return Picture(np.concatenate([self.pixels, other.pixels], axis=1), alpha, self.profile)
 
 
-def read_picture(encoded: bytes, max_pixels: int, keep_alpha: bool) -> Picture:
+def read_picture(
+    encoded: bytes,
+    max_pixels: int,
+    keep_alpha: bool,
+    keep_colour_space: bool = False,
+    takes: PixelFormat = RGB8,
+    window: tuple[float, float] | None = None,
+) -> Picture:
     """Decode a picture of any kind that the package reads.
 
     Args:
         encoded: Content of the file.
         max_pixels: One that has more is not decoded.
         keep_alpha: Keep the transparency, beside laying the picture on white.
+        keep_colour_space: Leave colours as they are, and keep the profile that says what they are;
+            otherwise they become sRGB.
+        takes: What the pixels that a model takes are.
+        window: What becomes black and white where a picture has more bits than the model.
 
     Raises:
-        UnreadableImage: The bytes are no whole picture.
+        UnreadableImage: The bytes are no whole picture, or not of such pixels.
     """
-    pixels = np.asarray(decode_image(encoded, max_pixels))
+    with_alpha = takes.channels in (2, 4)
+    decoded = decode(encoded, max_pixels, None, keep_colour_space, with_alpha)
+    pixels = converted(decoded, takes, window).samples
+    if takes != RGB8:
+        return Picture(pixels)
     alpha = decode_alpha(encoded) if keep_alpha else None
-    return Picture(pixels, alpha, decode_profile(encoded))
+    # What was not converted to sRGB keeps the profile that says what it is.
+    is_converted = any(note.startswith(CONVERTED) for note in decoded.notes)
+    profile = None if is_converted else decode_profile(encoded)
+    return Picture(pixels, alpha, profile)
 
 
 def encode_picture(picture: Picture, kind: Kind, quality: int | None = None) -> bytes:
@@ -62,6 +83,8 @@ def encode_picture(picture: Picture, kind: Kind, quality: int | None = None) -> 
         kind: Of file.
         quality: From 1 to 100, where the kind has one (default: 95).
     """
+    if kind.format in SAMPLE_SUFFIXES:
+        return encode_samples(picture.pixels, kind.format)
     image = Image.fromarray(picture.pixels)
     if picture.alpha is not None and kind.has_alpha:
         image.putalpha(Image.fromarray(picture.alpha))

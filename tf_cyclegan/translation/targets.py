@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.decode import IMAGE_SUFFIXES, format_of
+from ..data.encode import SAMPLE_SUFFIXES, can_hold, usual_suffix
+from ..data.recognize import HEAD_BYTES, IMAGE_SUFFIXES, format_of
 from ..errors import UserError
 from ..files import check_writable, place_of
+from ..pixels import RGB8, PixelFormat
 
 
 @dataclass(frozen=True)
@@ -46,33 +48,43 @@ KINDS = {
     ".jp2": Kind("JPEG2000"),
     ".tga": Kind("TGA", max_side=65535),
 }
+# What samples of other than 8-bit colour are written as.
+SAMPLE_KINDS = {suffix: Kind(suffix) for suffix in SAMPLE_SUFFIXES}
 # What has no suffix of its own in KINDS: a GIF would keep 256 colours of the translation.
 _OF_FORMAT = {"JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}
 
 
 @dataclass(frozen=True)
 class Job:
-    """A picture to read and the file to write."""
+    """A picture to read and the file to write, and what is in that."""
 
     source: Path
     target: Path
+    gives: PixelFormat = RGB8
 
     @property
     def kind(self) -> Kind:
         """What is written."""
-        return KINDS[self.target.suffix.lower()]
+        suffix = self.target.suffix.lower()
+        return KINDS[suffix] if self.gives == RGB8 else SAMPLE_KINDS[suffix]
 
 
-def suffix_of(text: str) -> str:
+def suffix_of(text: str, gives: PixelFormat = RGB8) -> str:
     """The suffix that `--suffix` says, with or without its dot.
 
     Raises:
-        UserError: No such pictures are written.
+        UserError: No such pictures are written, or not of such pixels.
     """
     suffix = "." + text.lower().lstrip(".")
-    if suffix not in KINDS:
-        raise UserError(f"--suffix {text}: pictures are written as {' '.join(KINDS)}")
+    if not _holds(suffix, gives):
+        known = " ".join(kind for kind in KINDS | SAMPLE_KINDS if _holds(kind, gives))
+        which = "" if gives == RGB8 else f" of {gives}"
+        raise UserError(f"--suffix {text}: pictures{which} are written as {known}")
     return suffix
+
+
+def _holds(suffix: str, gives: PixelFormat) -> bool:
+    return suffix in KINDS if gives == RGB8 else can_hold(suffix, gives)
 
 
 def plan(
@@ -81,6 +93,7 @@ def plan(
     output: Path,
     suffix: str | None = None,
     overwrite: bool = False,
+    gives: PixelFormat = RGB8,
 ) -> list[Job]:
     """Give each picture a file of its own.
 
@@ -94,17 +107,18 @@ def plan(
         output: Folder or file to write.
         suffix: Of all that is written, one of `KINDS`.
         overwrite: Replace what is there, but for what is read.
+        gives: What the pixels of the translations are.
 
     Raises:
         UserError: A file that is read or kept would be overwritten, or cannot be written.
     """
-    is_file = root is None and output.suffix.lower() in KINDS and not output.is_dir()
+    is_file = root is None and _holds(output.suffix.lower(), gives) and not output.is_dir()
     if is_file:
         if suffix not in (None, output.suffix.lower()):
             raise UserError(f"--suffix {suffix} does not go with --output {output}; leave one out")
-        jobs = [Job(sources[0], output)]
+        jobs = [Job(sources[0], output, gives)]
     else:
-        jobs = _in_folder(sources, root, output, suffix)
+        jobs = _in_folder(sources, root, output, suffix, gives)
     read = {_identity(source): source for source in sources if source.exists()}
     for job in jobs:
         if job.target.exists():
@@ -121,10 +135,14 @@ def plan(
 
 
 def _in_folder(
-    sources: Sequence[Path], root: Path | None, output: Path, suffix: str | None
+    sources: Sequence[Path],
+    root: Path | None,
+    output: Path,
+    suffix: str | None,
+    gives: PixelFormat,
 ) -> list[Job]:
     places = [output / (source.relative_to(root) if root else source.name) for source in sources]
-    suffixes = [suffix or _own_suffix(source) for source in sources]
+    suffixes = [suffix or _own_suffix(source, gives) for source in sources]
     targets = [
         _without_suffix(place).with_name(_without_suffix(place).name + new)
         if place.suffix.lower() != new
@@ -140,7 +158,7 @@ def _in_folder(
     ]
     jobs: dict[Path, Job] = {}
     for source, target in zip(sources, targets, strict=True):
-        other = jobs.setdefault(place_of(target), Job(source, target))
+        other = jobs.setdefault(place_of(target), Job(source, target, gives))
         if other.source != source:
             raise UserError(
                 f"{other.source} and {source} would both become {target}; rename one of them"
@@ -148,16 +166,18 @@ def _in_folder(
     return list(jobs.values())
 
 
-def _own_suffix(source: Path) -> str:
+def _own_suffix(source: Path, gives: PixelFormat) -> str:
     """The suffix of the kind of file that a picture is: by its name, or else by its content."""
     suffix = source.suffix.lower()
+    if gives != RGB8:
+        return suffix if can_hold(suffix, gives) else usual_suffix(gives)
     if suffix in KINDS:
         return suffix
     if suffix in IMAGE_SUFFIXES:
         return ".png"
     try:
         with source.open("rb") as file:
-            return _OF_FORMAT.get(format_of(file.read(16)) or "", ".png")
+            return _OF_FORMAT.get(format_of(file.read(HEAD_BYTES)) or "", ".png")
     except OSError:
         return ".png"  # reading it will tell
 

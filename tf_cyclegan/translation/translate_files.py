@@ -1,15 +1,18 @@
 """Pictures from files to files: read, translated and written at the same time."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from ..data.decode import UnreadableImage, picture_size
+from ..data.unreadable import RangeUnknown
 from ..files import write_file
+from ..pixels import RGB8, PixelFormat
 from ..progress import ProgressLine
 from .picture_file import Picture, encode_picture, read_picture
 from .targets import Job
@@ -33,6 +36,10 @@ class Options:
         quality: From 1 to 100, of files that lose detail; None for the default.
         side_by_side: The original is written to the left of its translation.
         batch_size: Pictures of one size translated at once; None for as many as suit their size.
+        keep_colour_space: Colours are left as they are, instead of converted to sRGB.
+        takes: What the pixels that the model takes are.
+        window: What becomes black and white where pictures have more bits than the model.
+        outside: Gets how many samples of each picture lie outside what the model takes.
     """
 
     max_pixels: int
@@ -40,6 +47,10 @@ class Options:
     quality: int | None = None
     side_by_side: bool = False
     batch_size: int | None = None
+    keep_colour_space: bool = False
+    takes: PixelFormat = RGB8
+    window: tuple[float, float] | None = None
+    outside: Counter[Path] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -107,11 +118,22 @@ def _read(job: Job, options: Options) -> Picture | Failure:
     try:
         encoded = job.source.read_bytes()
         keep_alpha = options.keep_alpha and job.kind.has_alpha
-        picture = read_picture(encoded, options.max_pixels, keep_alpha)
+        picture = read_picture(
+            encoded,
+            options.max_pixels,
+            keep_alpha,
+            options.keep_colour_space,
+            options.takes,
+            options.window,
+        )
+    except RangeUnknown as error:
+        return Failure(job, f"{error}: --range LOW,HIGH says it")
     except UnreadableImage as error:
         return Failure(job, str(error))
     except OSError as error:
         return Failure(job, error.strerror or str(error))
+    if outside := options.takes.outside(picture.pixels):
+        options.outside[job.source] = outside
     height, width, _ = picture.pixels.shape
     if (longest := max(height, (1 + options.side_by_side) * width)) > job.kind.max_side:
         return Failure(

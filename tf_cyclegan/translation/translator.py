@@ -5,47 +5,68 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ..data.pipeline import normalise
+from ..data.pipeline import denormalise, normalise
 from ..errors import UserError
 from ..files import check_writable, disk_errors, write_file, writing
 from ..methods import method_of
 from ..methods.method import Direction
+from ..pixels import RGB8, PixelFormat
 from ..settings import RunSettings
 from ..training.checkpoints import Checkpoint, tensorflow_disk_errors
 from ..training.run import Run
 from .encoded import decode_or_nothing
 from .formats import FILE_FORMATS, SMALLEST_SIDE
+from .model_pixels import pixels_of, write_pixels
 
+ENCODED_TYPES, PNG_CHANNELS = {"uint8", "uint16"}, 4
 DIRECTIONS = ("x_to_y", "y_to_x")
 
 
 class Translator(tf.Module):
-    """A generator behind doors that take and return what the world has: uint8 images and files.
+    """A generator behind doors that take and return what the world has: samples and files.
 
     Args:
-        generator: Keras model, or a `tf.Module` that can be called, from `[N, H, W, 3]` to the same
-            shape, both in [-1, 1].
+        generator: Keras model, or a `tf.Module` that can be called, from `[N, H, W, C]` to the same
+            height and width, both in [-1, 1].
         size_multiple: The heights and widths that it takes are multiples of this.
+        takes: What the pixels of images to translate are.
+        gives: What those of translated images are.
     """
 
-    def __init__(self, generator: Callable, size_multiple: int):
+    def __init__(
+        self,
+        generator: Callable,
+        size_multiple: int,
+        takes: PixelFormat = RGB8,
+        gives: PixelFormat = RGB8,
+    ):
         super().__init__()
         # Not as an attribute that is saved: see `save_translator`.
         self._generator = lambda images: generator(images)
         self.size_multiple = size_multiple
+        self._takes, self._gives = takes, gives
+        self.translate_images = tf.function(
+            self._translate_images, [_images(takes.channels, takes.dtype)]
+        )
+        self.translate_float = tf.function(
+            self._translate_float, [_images(takes.channels, "float32")]
+        )
+        self.translate_bytes = None
+        fits = takes.channels in (1, 3) and gives.channels <= PNG_CHANNELS
+        if fits and {takes.dtype, gives.dtype} <= ENCODED_TYPES:
+            self.translate_bytes = tf.function(
+                self._translate_bytes, [tf.TensorSpec([None], tf.string, name="image_bytes")]
+            )
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
-    def translate_images(self, images):
-        """uint8 images `[N, H, W, 3]` of any size to uint8 images of the same size; none to none."""
-        return {"images": _unless_empty(images, self._translated)}
+    def _translate_images(self, images):
+        """Images `[N, H, W, C]` of any size, samples of X's own type, to Y's; none to none."""
+        return {"images": self._unless_empty(images, self._translated, self._gives.dtype)}
 
     def _translated(self, images):
         height, width = tf.shape(images)[1], tf.shape(images)[2]
-        padded = self._padded(images, height, width)
-        translated = self._generator(normalise(padded))
-        translated = tf.cast(translated, tf.float32)[:, :height, :width]
-        pixels = tf.clip_by_value(tf.round((translated + 1.0) * 127.5), 0.0, 255.0)
-        return tf.cast(pixels, tf.uint8)
+        padded = self._padded(normalise(images, self._takes), height, width)
+        translated = tf.cast(self._generator(padded), tf.float32)[:, :height, :width]
+        return denormalise(translated, self._gives)
 
     def _padded(self, images, height, width):
         """Mirror the image beyond its lower and right edges until the generator can take it."""
@@ -56,8 +77,7 @@ class Translator(tf.Module):
             images = tf.gather(images, tf.minimum(place, 2 * size - 1 - place), axis=axis)
         return images
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-    def translate_bytes(self, image_bytes):
+    def _translate_bytes(self, image_bytes):
         """Encoded JPEG or PNG images to PNG images; each may have its own size.
 
         One with an Exif orientation comes back upright. What cannot be decoded, because it is damaged,
@@ -66,7 +86,7 @@ class Translator(tf.Module):
         """
 
         def translate_one(encoded):
-            image = decode_or_nothing(encoded)
+            image = decode_or_nothing(encoded, self._takes)
 
             def translated_png():
                 return tf.io.encode_png(self._translated(image[None])[0])
@@ -75,9 +95,8 @@ class Translator(tf.Module):
 
         return {"image_bytes": tf.map_fn(translate_one, image_bytes, fn_output_signature=tf.string)}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
-    def translate_float(self, images):
-        """The bare network: float32 `[N, H, W, 3]` in [-1, 1] to the same.
+    def _translate_float(self, images):
+        """The bare network: float32 `[N, H, W, C]` in [-1, 1] to the same.
 
         Heights and widths that do not fit it end in tf.errors.InvalidArgumentError.
         """
@@ -88,17 +107,34 @@ class Translator(tf.Module):
         # What follows depends on it: TensorFlow Serving runs nothing else.
         with tf.control_dependencies([tf.debugging.Assert(fits, [sentence, sides])]):
             images = tf.identity(images)
-        return {"images": _unless_empty(images, self._generator)}
+        return {"images": self._unless_empty(images, self._generator, "float32")}
+
+    def _unless_empty(self, images, translate, dtype):
+        """`translate(images)`, but no images where there are none, which convolutions do not take."""
+
+        def none():
+            shape = tf.concat([tf.shape(images)[:3], [self._gives.channels]], 0)
+            return tf.zeros(shape, dtype)
+
+        return tf.cond(tf.size(images) > 0, lambda: translate(images), none)
 
 
-def _unless_empty(images, translate):
-    """`translate(images)`, but no images where there are none, which convolutions do not take."""
-    return tf.cond(tf.size(images) > 0, lambda: translate(images), lambda: images)
+def _images(channels: int, dtype: str) -> tf.TensorSpec:
+    return tf.TensorSpec([None, None, None, channels], dtype, name="images")
 
 
-def save_translator(generator: Callable, size_multiple: int, path: Path) -> None:
-    """Write a generator as a SavedModel with the signatures of `Translator`."""
-    translator = Translator(generator, size_multiple)
+def save_translator(
+    generator: Callable,
+    size_multiple: int,
+    path: Path,
+    takes: PixelFormat = RGB8,
+    gives: PixelFormat = RGB8,
+) -> None:
+    """Write a generator as a SavedModel with the signatures of `Translator`.
+
+    `serving_bytes` is one of them where JPEG or PNG can hold what it takes, and PNG what it gives.
+    """
+    translator = Translator(generator, size_multiple, takes, gives)
     # Keras's variables would be saved so that TensorFlow's own loader in Python finds them and the
     # one of TensorFlow Serving does not; the ones that they are made of are found by both.
     function = translator.translate_images.get_concrete_function()
@@ -107,11 +143,13 @@ def save_translator(generator: Callable, size_multiple: int, path: Path) -> None
     translator.weights = sorted(function.variables, key=lambda weight: places[id(weight.handle)])
     signatures = {
         "serving_default": translator.translate_images,
-        "serving_bytes": translator.translate_bytes,
         "serving_float": translator.translate_float,
     }
+    if translator.translate_bytes is not None:
+        signatures["serving_bytes"] = translator.translate_bytes
     with writing(path) as beside, tensorflow_disk_errors(path):
         tf.saved_model.save(translator, str(beside), signatures)
+        write_pixels(beside, takes, gives)
 
 
 def export_run(folder: Path, output: Path, format: str = "saved_model", **options) -> list[Path]:
@@ -132,7 +170,10 @@ def export_run(folder: Path, output: Path, format: str = "saved_model", **option
     paths = {direction: export_path(output, direction, format) for direction in DIRECTIONS}
     translators, config = restore_translators(Run(folder))
     for direction, translator in translators.items():
-        export_translator(translator, config.size_multiple, paths[direction], format, **options)
+        pixels = pixels_of(config, direction)
+        export_translator(
+            translator, config.size_multiple, paths[direction], format, pixels, **options
+        )
     return [paths[direction] for direction in translators]
 
 
@@ -149,11 +190,16 @@ def export_path(folder: Path, name: str, format: str) -> Path:
 
 
 def export_translator(
-    translator: Callable, size_multiple: int, path: Path, format: str, **options
+    translator: Callable,
+    size_multiple: int,
+    path: Path,
+    format: str,
+    pixels: tuple[PixelFormat, PixelFormat] = (RGB8, RGB8),
+    **options,
 ) -> None:
     """Write one translator in a format; see `export_run`."""
     if format == "saved_model":
-        save_translator(translator, size_multiple, path)
+        save_translator(translator, size_multiple, path, *pixels)
         return
     _, to_bytes = FILE_FORMATS[format]
     with disk_errors(path), tensorflow_disk_errors(path):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from ..data.decode import IMAGE_SUFFIXES
+from ..data.recognize import IMAGE_SUFFIXES
 
 MAX_BYTES = 32 * 2**20  # of an upload; a photo of 50 megapixels has about 20
 SMALLEST = 64 * 2**10  # bytes that an upload counts for at least, for its file and its folder

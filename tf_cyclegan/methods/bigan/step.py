@@ -3,7 +3,7 @@
 Donahue, Krähenbühl, Darrell 2017, https://arxiv.org/abs/1605.09782; Dumoulin et al. 2017,
 https://arxiv.org/abs/1606.00704. Made to infer what an image was generated from; here, as the paper of
 CycleGAN compared it (section 5.1), from one domain of images to another. Images are `[N, H, W, 3]` in
-[-1, 1], pairs `[N, H, W, 6]`, the image of X first.
+[-1, 1], pairs `[N, H, W, 6]` in colour, the image of X first.
 """
 
 import tensorflow as tf
@@ -37,10 +37,11 @@ class BiGAN(AdversarialMethod):
         self.generators = self.group(
             "generator",
             generator_g=lambda: build_generator(config, next(seeds)),
-            generator_f=lambda: build_generator(config, next(seeds)),
+            generator_f=lambda: build_generator(config, next(seeds), config.channels[::-1]),
         )
         self.discriminators = self.group(
-            "discriminator", discriminator=lambda: build_discriminator(config, next(seeds), 6)
+            "discriminator",
+            discriminator=lambda: build_discriminator(config, next(seeds), sum(config.channels)),
         )
         self.generator_g, self.generator_f = self.generators.networks.values()
         self.discriminator = self.discriminators.networks["discriminator"]
@@ -49,7 +50,9 @@ class BiGAN(AdversarialMethod):
         self._g, self._e = map(self.rematerialised, (self.generator_g, self.generator_f))
         self._generator_part = self.replicas.local(self.generator_gradients)
         self._discriminator_part = self.replicas.local(self.discriminator_gradients)
-        self.pool_g, self.pool_e = (self.image_pool(f"pool_{of}", channels=6) for of in "ge")
+        self.pool_g, self.pool_e = (
+            self.image_pool(f"pool_{of}", sum(config.channels)) for of in "ge"
+        )
 
     def losses_and_gradients(self, real_x, real_y) -> tuple[dict, dict]:
         """All of a step but the updates; each network is judged by the others of before it.

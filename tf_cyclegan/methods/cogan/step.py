@@ -38,7 +38,7 @@ class CoGAN(AdversarialMethod):
     ):
         super().__init__(config, total_steps, replicas)
         seeds = seed_stream(config.seed)
-        size = config.image_shape[0]
+        size, (channels_x, channels_y) = config.image_shape[0], config.channels
         generator = size, config.filters, config.generator_own_layers
         discriminator = size, config.discriminator_filters, config.discriminator_own_layers
 
@@ -48,13 +48,17 @@ class CoGAN(AdversarialMethod):
         self.generators = self.group(
             "generator",
             generator_trunk=trunk,
-            generator_x=lambda: models.generator_head(*generator, next(seeds)),
-            generator_y=lambda: models.generator_head(*generator, next(seeds)),
+            generator_x=lambda: models.generator_head(*generator, next(seeds), channels_x),
+            generator_y=lambda: models.generator_head(*generator, next(seeds), channels_y),
         )
         self.discriminators = self.group(
             "discriminator",
-            discriminator_x=lambda: models.discriminator_front(*discriminator, next(seeds)),
-            discriminator_y=lambda: models.discriminator_front(*discriminator, next(seeds)),
+            discriminator_x=lambda: models.discriminator_front(
+                *discriminator, next(seeds), channels_x
+            ),
+            discriminator_y=lambda: models.discriminator_front(
+                *discriminator, next(seeds), channels_y
+            ),
             discriminator_trunk=lambda: models.discriminator_trunk(*discriminator, next(seeds)),
         )
         self.generator_trunk, *generators = self.generators.networks.values()

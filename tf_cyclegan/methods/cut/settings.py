@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ...settings import setting
 from ..contrastive_settings import CONTRASTIVE_DEMO, CONTRASTIVE_PAPER, ContrastiveSettings
-from ..network_settings import OneWay
+from ..network_settings import OneWay, check_equal_channels
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class Config(OneWay, ContrastiveSettings):
     flip_equivariance: bool = setting(
         False, "objective", "translate the mirror image in half of the steps, and compare with x"
     )
+
+    def check(self):
+        super().check()
+        check_equal_channels(self, "cut compares patches of G(x) with those of x in one network")
 
 
 # FastCUT (section 4.1 of the paper): without the identity, which a larger weight makes up for.

@@ -5,7 +5,14 @@ from typing import ClassVar, Literal
 
 from ...errors import UserError
 from ...settings import setting
-from ..network_settings import DEMO, PAPER, PHOTOS, TwoWay, UnpairedSettings
+from ..network_settings import (
+    DEMO,
+    PAPER,
+    PHOTOS,
+    TwoWay,
+    UnpairedSettings,
+    check_equal_channels,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,12 @@ class Config(TwoWay, UnpairedSettings):
         if not self.lambda_adversarial and not self.lambda_cycle:
             raise UserError(
                 "--lambda-adversarial and --lambda-cycle are both 0, which leaves nothing to learn"
+            )
+        if self.lambda_identity and self.lambda_cycle:
+            check_equal_channels(
+                self,
+                "the identity loss compares G(y) with y",
+                "leave it out with --lambda-identity 0, or ",
             )
 
 

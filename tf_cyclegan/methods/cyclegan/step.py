@@ -39,16 +39,16 @@ class CycleGAN(AdversarialMethod):
         networks: Mapping[str, keras.Model] | None = None,
     ):
         super().__init__(config, total_steps, replicas, networks)
-        seeds = seed_stream(config.seed)
+        seeds, channels = seed_stream(config.seed), config.channels
         self.generators = self.group(
             "generator",
-            generator_g=lambda: build_generator(config, next(seeds)),
-            generator_f=lambda: build_generator(config, next(seeds)),
+            generator_g=lambda: build_generator(config, next(seeds), channels),
+            generator_f=lambda: build_generator(config, next(seeds), channels[::-1]),
         )
         self.discriminators = self.group(
             "discriminator",
-            discriminator_x=lambda: build_discriminator(config, next(seeds)),
-            discriminator_y=lambda: build_discriminator(config, next(seeds)),
+            discriminator_x=lambda: build_discriminator(config, next(seeds), channels[0]),
+            discriminator_y=lambda: build_discriminator(config, next(seeds), channels[1]),
         )
         self.generator_g, self.generator_f = self.generators.networks.values()
         self.discriminator_x, self.discriminator_y = self.discriminators.networks.values()
@@ -57,7 +57,9 @@ class CycleGAN(AdversarialMethod):
         self._g, self._f = map(self.rematerialised, (self.generator_g, self.generator_f))
         self._generator_part = self.replicas.local(self.generator_gradients)
         self._discriminator_part = self.replicas.local(self.discriminator_gradients)
-        self.pool_x, self.pool_y = self.image_pool("pool_x"), self.image_pool("pool_y")
+        self.pool_x, self.pool_y = (
+            self.image_pool(f"pool_{of}", number) for of, number in zip("xy", channels, strict=True)
+        )
 
     def losses_and_gradients(self, real_x, real_y) -> tuple[dict, dict]:
         """The paper's training (section 4), but for the updates; the pools take the images in.

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ...settings import setting
 from ..contrastive_settings import CONTRASTIVE_DEMO, CONTRASTIVE_PAPER, ContrastiveSettings
-from ..network_settings import TwoWay
+from ..network_settings import TwoWay, check_equal_channels
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,19 @@ class Config(TwoWay, ContrastiveSettings):
     projection_beta_1: float = setting(
         0.9, "training", "first moment decay of that", lowest=0, below=1
     )
+
+    def check(self):
+        super().check()
+        if self.lambda_identity:
+            check_equal_channels(
+                self,
+                "the identity loss compares G(y) with y",
+                "leave it out with --lambda-identity 0, or ",
+            )
+        if 0 in self.layer_numbers:
+            check_equal_channels(
+                self, "layer 0 of --nce-layers compares pixels", "leave that layer out, or "
+            )
 
 
 # The authors' code, but for SimDCL: more weight than CUT's, and nothing of the pixels themselves.

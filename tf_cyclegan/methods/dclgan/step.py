@@ -47,13 +47,13 @@ class DCLGAN(ContrastiveMethod):
             "generator",
             dict.fromkeys([*of_x, *of_y], adam),
             generator_g=lambda: build_generator(config, next(seeds)),
-            generator_f=lambda: build_generator(config, next(seeds)),
+            generator_f=lambda: build_generator(config, next(seeds), config.channels[::-1]),
             **of_x,
             **of_y,
         )
         self.discriminators = self.group(
             "discriminator",
-            discriminator_x=lambda: build_discriminator(config, next(seeds)),
+            discriminator_x=lambda: build_discriminator(config, next(seeds), config.channels[0]),
             discriminator_y=lambda: build_discriminator(config, next(seeds)),
         )
         networks = self.generators.networks

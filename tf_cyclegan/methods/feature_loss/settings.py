@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...errors import UserError
 from ...settings import setting
 from ..network_settings import DEMO, PAPER
 from ..simgan import settings as simgan
@@ -30,6 +31,14 @@ class Config(simgan.Config):
     feature_size: int = setting(
         224, "features", "pixels a side that images are scaled to for it", lowest=8
     )
+
+    def check(self):
+        super().check()
+        if self.channels != (3, 3):
+            raise UserError(
+                "feature_loss takes the features of colour images; pass --channels-x rgb and "
+                "--channels-y rgb, or choose another --method"
+            )
 
 
 PRESETS: dict[str, Config] = {

@@ -52,7 +52,9 @@ class Pix2Pix(AdversarialMethod):
         )
         self.discriminators = self.group(
             "discriminator",
-            discriminator=lambda: build_discriminator(config, next(seeds), 6, norm),
+            discriminator=lambda: build_discriminator(
+                config, next(seeds), sum(config.channels), norm
+            ),
         )
         self.generator_g = self.generators.networks["generator_g"]
         self.discriminator = self.discriminators.networks["discriminator"]
@@ -142,6 +144,8 @@ def _generator(config: Config, seed: int, norm: str) -> keras.Model:
         return pix2pix_unet_generator(
             filters=config.filters,
             levels=config.levels,
+            input_channels=config.channels[0],
+            output_channels=config.channels[1],
             norm=norm,
             affine=config.norm_affine,
             seed=seed,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...settings import setting
-from ..network_settings import DEMO, PAPER, OneWay, UnpairedSettings
+from ..network_settings import DEMO, PAPER, OneWay, UnpairedSettings, check_equal_channels
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class Config(OneWay, UnpairedSettings):
     lambda_distance: float = setting(
         10.0, "objective", "weight of the distance that G(x) keeps from x", above=0
     )
+
+    def check(self):
+        super().check()
+        check_equal_channels(self, f"{self.method} compares G(x) with x")
 
 
 PRESETS: dict[str, Config] = {

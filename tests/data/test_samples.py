@@ -1,0 +1,432 @@
+"""Samples of any depth and number of channels: read as they are, made alike, and fitted."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_cyclegan.data import scaled
+from tf_cyclegan.data.decode import decode
+from tf_cyclegan.data.encode import encode_samples
+from tf_cyclegan.data.fit import cut, fitted
+from tf_cyclegan.data.picture import Picture, converted, resized
+from tf_cyclegan.data.scaled import ScaledImages
+from tf_cyclegan.data.sources import Domain, open_images
+from tf_cyclegan.data.survey import Wanted
+from tf_cyclegan.data.tiff import Tiff
+from tf_cyclegan.data.unreadable import RangeUnknown, TooManyPixels, UnreadableImage
+from tf_cyclegan.errors import UserError
+from tf_cyclegan.pixels import RGB8, TYPES, PixelFormat
+
+rng = np.random.default_rng(0)
+
+
+def samples(dtype, channels=1, size=(9, 7)):
+    """Noise over the whole range of a type."""
+    if np.dtype(dtype).kind == "f":
+        return rng.normal(size=(*size, channels)).astype(dtype)
+    info = np.iinfo(dtype)
+    return rng.integers(info.min, info.max, (*size, channels), dtype, endpoint=True)
+
+
+def domain(*pictures):
+    """A domain of arrays."""
+    encoded = [encode_samples(picture, ".tif") for picture in pictures]
+    return Domain([f"{i}.tif" for i in range(len(encoded))], encoded.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dtype", "channels"),
+    [
+        *((".npy", dtype, 2) for dtype in TYPES),
+        *((".tif", dtype, 5) for dtype in TYPES),
+        *((".tif", dtype, channels) for dtype in ("uint8", "uint16") for channels in (1, 3, 4)),
+        *((".png", "uint8", channels) for channels in (1, 3)),
+        (".png", "uint16", 1),
+        (".png", "uint16", 3),
+    ],
+)
+def test_what_is_written_is_read(suffix, dtype, channels):
+    written = samples(dtype, channels)
+    picture = decode(encode_samples(written, suffix))
+    assert (picture.dtype, picture.channels, picture.size) == (dtype, channels, (9, 7))
+    np.testing.assert_array_equal(picture.samples, written)
+
+
+def test_other_programs_read_what_is_written():
+    import tifffile
+
+    written = samples("int16", 1)
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(io.BytesIO(encode_samples(samples("uint16"), ".png")))).shape, (9, 7)
+    )
+    found = tifffile.imread(io.BytesIO(encode_samples(written, ".tif")))
+    np.testing.assert_array_equal(found, written[..., 0])
+    bands = samples("float32", 4)
+    np.testing.assert_array_equal(tifffile.imread(io.BytesIO(encode_samples(bands, ".tif"))), bands)
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+@pytest.mark.parametrize("compression", [None, "deflate", "lzma"])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiffs_of_all_layouts(tile, compression, planar, order):
+    import tifffile
+
+    if compression == "lzma":
+        compression = None if tile else "deflate"
+    written = samples("uint16", 5, (40, 37))
+    array = written if planar == "contig" else written.transpose(2, 0, 1)
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        array,
+        photometric="minisblack",
+        planarconfig=planar,
+        tile=tile,
+        rowsperstrip=None if tile else 7,
+        compression=compression,
+        byteorder=order,
+    )
+    np.testing.assert_array_equal(decode(file.getvalue()).samples, written)
+    part = Tiff(io.BytesIO(file.getvalue()), None).read(5, 9, 20, 17)
+    np.testing.assert_array_equal(part, written[5:25, 9:26])
+
+
+@pytest.mark.parametrize(
+    ("mode", "compression"),
+    [("I;16", "tiff_lzw"), ("F", "tiff_lzw"), ("I;16", "packbits"), ("F", "tiff_adobe_deflate")],
+)
+def test_tiffs_that_pillow_packed(mode, compression):
+    written = samples({"I;16": "uint16", "F": "float32"}[mode])[..., 0]
+    file = io.BytesIO()
+    Image.fromarray(written).save(file, "TIFF", compression=compression)
+    np.testing.assert_array_equal(decode(file.getvalue()).samples[..., 0], written)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_differences_are_summed(dtype):
+    """The predictors of TIFF 6.0, section 14, and of Adobe's note 3, made by hand."""
+    import struct
+    import zlib
+
+    written = samples(dtype, 5, (6, 8))
+    if dtype == "float32":
+        high_first = written.astype(">f4").view(np.uint8).reshape(6, 40, 4).transpose(0, 2, 1)
+        data = high_first.reshape(6, 32, 5).copy()
+        predictor, sample_format = 3, 3
+    else:
+        data, predictor, sample_format = written.copy(), 2, 1
+    data[:, 1:] = data[:, 1:] - data[:, :-1]
+    packed = zlib.compress(data.tobytes())
+    bits = 8 * written.itemsize
+    tags = {256: 8, 257: 6, 258: bits, 259: 8, 262: 1, 273: 400, 277: 5, 278: 6, 279: len(packed)}
+    tags |= {284: 1, 317: predictor, 339: sample_format}
+    directory = b""
+    for tag, value in sorted(tags.items()):
+        directory += struct.pack("<HHLL", tag, 4, 1, value)
+    encoded = b"II*\0" + struct.pack("<LH", 8, len(tags)) + directory + bytes(4)
+    np.testing.assert_array_equal(decode(encoded.ljust(400, b"\0") + packed).samples, written)
+
+
+def test_a_tiff_that_unpacks_to_more_than_it_says_takes_no_memory():
+    import tifffile
+
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        np.zeros([64, 64, 5], np.uint16),
+        compression="deflate",
+        planarconfig="contig",
+        photometric="minisblack",
+    )
+    with pytest.raises(TooManyPixels, match="64x64 of 5 channels are 8,192 pixels"):
+        decode(file.getvalue(), max_pixels=8191)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros([3, 64, 64]), "channels first"),
+        (np.zeros([4, 4, 4, 4]), "its shape is"),
+        (np.zeros([4, 4], complex), "not numbers"),
+        (np.full([4, 4], np.nan), "no finite numbers"),
+        (np.full([4, 4], 2**40), "its samples are int64"),
+        (np.array([[None]]), "not numbers"),
+    ],
+)
+def test_arrays_that_are_no_picture(array, words):
+    file = io.BytesIO()
+    np.save(file, array)
+    with pytest.raises(UnreadableImage, match=words):
+        decode(file.getvalue())
+
+
+def test_arrays_are_read_in_any_order_and_without_pickles():
+    array = np.asfortranarray(rng.integers(0, 99, (5, 6, 2)).astype(">i8"))
+    file = io.BytesIO()
+    np.savez_compressed(file, picture=array)
+    picture = decode(file.getvalue())
+    assert picture.dtype == "int32"
+    np.testing.assert_array_equal(picture.samples, array)
+    file = io.BytesIO()
+    np.savez(file, one=array, other=array)
+    with pytest.raises(UnreadableImage, match="one array; this one holds one, other"):
+        decode(file.getvalue())
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY")
+    with pytest.raises(UnreadableImage):
+        decode(file.getvalue())
+
+
+def dicom(stored, slope=1, intercept=-1024, **more):
+    """A CT slice."""
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    data = pydicom.Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
+    data.Rows, data.Columns = stored.shape
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
+    data.PixelRepresentation = 0
+    data.RescaleSlope, data.RescaleIntercept = slope, intercept
+    data.PixelData = stored.astype("<u2").tobytes()
+    for name, value in more.items():
+        setattr(data, name, value)
+    file = io.BytesIO()
+    data.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def test_ct_comes_in_hounsfield_units():
+    stored = rng.integers(0, 4096, (8, 6))
+    picture = decode(dicom(stored))
+    assert (picture.dtype, picture.channels) == ("int16", 1)
+    np.testing.assert_array_equal(picture.samples[..., 0], stored - 1024)
+    half = decode(dicom(stored, slope=0.5))
+    assert half.dtype == "float32"
+    np.testing.assert_array_equal(half.samples[..., 0], stored / 2 - 1024)
+    with pytest.raises(TooManyPixels):
+        decode(dicom(stored), max_pixels=47)
+
+
+def test_dicom_without_its_package_says_what_to_install(monkeypatch):
+    encoded = dicom(np.zeros([4, 4]))
+    monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
+    with pytest.raises(UnreadableImage, match=r"it is DICOM, which needs a package .* pip install"):
+        decode(encoded)
+
+
+def test_samples_become_unit_and_back_to_the_bit():
+    levels = np.arange(256, dtype=np.uint8)
+    expected = levels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    np.testing.assert_array_equal(RGB8.to_unit(levels), expected)
+    for pixels in (RGB8, PixelFormat(1, "uint16", 12, 4071), PixelFormat(1, "int16", -1024, 3071)):
+        low, high = int(pixels.low), int(pixels.high)
+        values = np.arange(low, high + 1).astype(pixels.dtype)
+        unit = pixels.to_unit(values)
+        np.testing.assert_allclose(
+            unit, 2 * (values.astype(float) - low) / (high - low) - 1, atol=2e-7
+        )
+        np.testing.assert_array_equal(pixels.from_unit(unit), values)
+    window = PixelFormat(1, "int16", -160, 240)
+    assert window.to_unit(np.int16([-1000, -160, 40, 240, 3000])).tolist() == [-1, -1, 0, 1, 1]
+    assert window.outside(np.int16([-1000, -160, 40, 240, 3000])) == 2
+    assert str(window) == "1 channel, 16 bits signed, -160 to 240"
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        RGB8,
+        PixelFormat(1, "uint16", 12, 4071),
+        PixelFormat(4, "float32", -0.5, 1.5),
+        PixelFormat(1, "int32", -(2**31), 2**31 - 1),
+    ],
+)
+def test_graphs_compute_the_same(pixels):
+    from tf_cyclegan.data.pipeline import denormalise, normalise
+
+    values = samples(pixels.dtype, pixels.channels)
+    unit = np.asarray(normalise(values, pixels))
+    np.testing.assert_array_equal(unit, pixels.to_unit(values))
+    np.testing.assert_array_equal(denormalise(unit, pixels), pixels.from_unit(unit))
+
+
+def read(pictures, **wanted):
+    return ScaledImages(domain(*pictures), (9, 7), "bicubic", wanted=Wanted(**wanted))
+
+
+def test_a_domain_is_what_its_files_are():
+    twelve = [samples("uint16") % 4000 + 12 for _ in range(3)]
+    images = read(twelve)
+    low, high = (
+        int(f(picture))
+        for f, picture in (
+            (min, np.stack(twelve).min(keepdims=True).ravel()),
+            (max, np.stack(twelve).max(keepdims=True).ravel()),
+        )
+    )
+    assert images.pixels == PixelFormat(1, "uint16", low, high)
+    assert images.lines == [f"X: 1 channel, 16 bits, {low} to {high} (as measured)"]
+    np.testing.assert_array_equal(images[1], twelve[1])
+    bands = read([samples("uint8", 4)])
+    assert bands.pixels == PixelFormat(4, "uint8", 0, 255)
+    assert bands.lines == ["X: 4 channels, 8 bits, 0 to 255"]
+
+
+def test_values_outside_the_range_are_counted_and_told():
+    picture = np.arange(63, dtype=np.int16).reshape(9, 7, 1)
+    images = read([picture], limits=(10.0, 59.0))
+    assert images.pixels == PixelFormat(1, "int16", 10, 59)
+    assert images.lines[1] == ("X: 13 of 63 samples lie outside 10 to 59 and are taken as its ends")
+
+
+def test_grey_among_colour_is_colour():
+    grey, colour = samples("uint8", 1), samples("uint8", 3)
+    images = read([grey, colour])
+    assert images.pixels == RGB8
+    np.testing.assert_array_equal(images[0], np.repeat(grey, 3, axis=2))
+    assert read([grey]).pixels.channels == 1
+    luma = np.asarray(Image.fromarray(colour).convert("L"))
+    np.testing.assert_array_equal(read([grey, colour], channels=1)[1][..., 0], luma)
+
+
+def test_mixed_domains_are_refused_with_the_files_named_or_made_alike():
+    with pytest.raises(
+        UserError, match=r"0\.tif has 4 channels, 1\.tif 5 channels; pass --channels-x"
+    ):
+        read([samples("uint16", 4), samples("uint16", 5)])
+    with pytest.raises(
+        UserError, match=r"0\.tif has samples of uint8, 1\.tif samples of uint16; pass --type-x"
+    ):
+        read([samples("uint8"), samples("uint16")])
+    eight = samples("uint8")
+    alike = read([eight, samples("uint16")], dtype="uint16")
+    np.testing.assert_array_equal(alike[0], eight.astype(int) * 257)
+    first = read([samples("uint16", 4), five := samples("uint16", 5)], channels=4)
+    np.testing.assert_array_equal(first[1], five[..., :4])
+    assert "X: 1 pictures the first 4 of 5 bands taken" in first.lines
+    with pytest.raises(UserError, match="it has 3 channels, and pictures of its domain have 4"):
+        read([samples("uint16", 3)], channels=4)
+    with pytest.raises(UserError, match="all samples of X are 7; pass --range-x=LOW,HIGH"):
+        read([np.full([9, 7, 1], 7, np.uint16)])
+
+
+def test_what_does_not_fit_into_memory_is_read_again_and_the_same(monkeypatch):
+    pictures = [samples("uint16", 2, (20, 24)) for _ in range(4)]
+    kept = read(pictures)
+    monkeypatch.setattr(scaled, "CACHE_BYTES", 300)
+    again = read(pictures)
+    assert again._kept is None and again.pixels == kept.pixels
+    for i in range(4):
+        np.testing.assert_array_equal(again[i], kept[i])
+
+
+def test_more_bits_to_8_are_scaled_where_the_range_is_known():
+    deep = Picture(np.array([[[0], [257], [32896], [65535]]], np.uint16))
+    assert converted(deep, PixelFormat(1)).samples.ravel().tolist() == [0, 1, 128, 255]
+    twelve = Picture(np.array([[[0], [2048], [4095]]], np.uint16))
+    with pytest.raises(RangeUnknown, match="uint16 from 0 to 4095"):
+        converted(twelve, PixelFormat(1))
+    assert converted(twelve, PixelFormat(1), (0, 4095)).samples.ravel().tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("method", ["bilinear", "bicubic", "lanczos", "nearest"])
+def test_deep_samples_are_scaled_as_those_of_8_bits(method):
+    eight = samples("uint8", 3, (24, 20)) // 2 + 64  # Pillow clips those of 8 bits on its way
+    small = resized(Image.fromarray(eight), (10, 12), method).astype(int)
+    deep = resized(eight.astype(np.uint16) * np.uint16(257), (10, 12), method) / 257
+    assert np.abs(deep - small).max() <= 1.5
+
+
+def test_fits():
+    wide = samples("uint8", 3, (20, 40))
+    assert fitted(Image.fromarray(wide), (10, 10), "nearest", "stretch").shape == (10, 10, 3)
+    crop = fitted(wide, (10, 10), "nearest", "crop")
+    np.testing.assert_array_equal(crop, resized(wide, (10, 20), "nearest"))
+    np.testing.assert_array_equal(cut(crop, (10, 10)), crop[:, 5:15])
+    pad = fitted(Image.fromarray(wide), (10, 10), "nearest", "pad")
+    middle = resized(wide, (5, 10), "nearest")
+    np.testing.assert_array_equal(pad[2:7], middle)
+    assert (pad[:2] == middle[0]).all() and (pad[7:] == middle[-1]).all()
+    np.testing.assert_array_equal(fitted(wide, (10, 10), "nearest", "patches"), wide)
+    with pytest.raises(UnreadableImage, match="20x40 pixels, fewer than a patch of 30x30"):
+        fitted(wide, (30, 30), "nearest", "patches")
+    places = {cut(wide, (10, 10), (u, v)).tobytes() for u in (0, 0.99) for v in (0, 0.99)}
+    corners = {wide[i : i + 10, j : j + 10].tobytes() for i in (0, 10) for j in (0, 30)}
+    assert places == corners
+
+
+def test_patches_of_a_large_tiff_are_read_by_tile(tmp_path, monkeypatch):
+    import tifffile
+
+    pictures = [samples("uint16", 5, (96, 80)) for _ in range(2)]
+    for number, picture in enumerate(pictures):
+        tifffile.imwrite(
+            tmp_path / f"{number}.tif",
+            picture,
+            photometric="minisblack",
+            planarconfig="contig",
+            tile=(16, 16),
+            compression="deflate",
+        )
+
+    def read():
+        return ScaledImages(
+            open_images(tmp_path), (32, 32), "nearest", 0, 96 * 80 * 2, Wanted(), "patches"
+        )
+
+    whole = read()
+    monkeypatch.setattr(scaled, "LARGE_PICTURE", 1000)
+    monkeypatch.setattr(Domain, "picture", lambda *_: pytest.fail("it was decoded whole"))
+    by_tile = read()
+    assert by_tile.pixels == whole.pixels and by_tile.lines == whole.lines
+    tiles = []
+    unpacked = Tiff._unpacked
+    monkeypatch.setattr(Tiff, "_unpacked", lambda *a: tiles.append(a) or unpacked(*a))
+    for shares in ((0.0, 0.0), (0.5, 0.5), (0.3, 0.99)):
+        expected = whole.cut(1, (32, 32), shares)
+        np.testing.assert_array_equal(by_tile.cut(1, (32, 32), shares), expected)
+    assert len(tiles) == 2 * 2 + 2 * 3 + 3 * 2  # of 30 each
+
+
+def test_reading_is_remembered_until_a_file_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(scaled, "CACHE_BYTES", 100)
+    for number in range(3):
+        path = tmp_path / "set" / f"{number}.tif"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encode_samples(samples("uint16"), ".tif"))
+    (tmp_path / "set" / "broken.tif").write_bytes(b"II*\0")
+    decoded = []
+    picture = Domain.picture
+    monkeypatch.setattr(Domain, "picture", lambda *a: decoded.append(a[1]) or picture(*a))
+
+    def read(**wanted):
+        decoded.clear()
+        domain = open_images(tmp_path / "set")
+        return ScaledImages(domain, (9, 7), "nearest", True, wanted=Wanted(**wanted))
+
+    first = read()
+    assert sorted(decoded) == [0, 1, 2, 3]
+    again = read()
+    assert decoded == []
+    assert (again.pixels, again.skipped, again.lines) == (first.pixels, first.skipped, first.lines)
+    assert read(limits=(0.0, 9.0)).lines[1].startswith("X: ") and len(decoded) == 4
+    path.write_bytes(encode_samples(samples("uint16"), ".tif") + b" ")
+    read()
+    assert len(decoded) == 4
+    (remembered := next((tmp_path / "cache").rglob("*.json"))).write_text("{")
+    for other in remembered.parent.iterdir():
+        other.write_text("{")
+    read()
+    assert len(decoded) == 4

@@ -1,0 +1,65 @@
+"""Colours of another space than sRGB, by the profile in the file, to sRGB."""
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageCms
+
+SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}  # of modes, as profiles name them
+NEAR = 2  # of 255: what a profile may change and is taken for sRGB itself
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str | None]:
+    """Convert an image of 8 bits to sRGB, where its profile says that it is of another space.
+
+    Args:
+        image: Of mode RGB, L or CMYK.
+        profile: ICC profile in the file, or None. A damaged one, or one of another kind of image, is
+            passed over.
+
+    Returns:
+        The image, RGB or L, and the name of the space that it was converted from, or None. One whose
+        profile changes no colour by more than `NEAR` is left as it is, to the bit.
+    """
+    if not profile or image.mode not in SPACES:
+        return image, None
+    transform, name = _transform(profile, image.mode)
+    if transform is None:
+        return image, None
+    converted = ImageCms.applyTransform(image, transform)
+    assert converted is not None
+    return (converted.getchannel(0) if image.mode == "L" else converted), name
+
+
+@lru_cache(maxsize=64)
+def _transform(profile: bytes, mode: str):
+    """What converts images of a mode, and the name of their space; None, None if nothing has to."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space != SPACES[mode]:
+            return None, None
+        name = " ".join(ImageCms.getProfileDescription(source).split())
+        # The cast is the relative colorimetric one with black points matched, as browsers do.
+        transform = ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        if mode != "CMYK":
+            before = Image.fromarray(_grid()).convert(mode)
+            after = np.asarray(ImageCms.applyTransform(before, transform), np.int16)
+            if np.abs(after - np.asarray(before.convert("RGB"))).max() <= NEAR:
+                return None, None
+    except Exception:  # Pillow and LittleCMS raise many things over damaged profiles
+        return None, None
+    return transform, name or "a space without a name"
+
+
+def _grid() -> np.ndarray:
+    """Colours from all over the cube, uint8 `[17, 17 * 17, 3]`."""
+    levels = np.linspace(0, 255, 17).round().astype(np.uint8)
+    return np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(17, -1, 3)
