@@ -158,7 +158,10 @@ def build_page(
         return choice, (original, translated), column, cycled, told
 
     with gr.Blocks(title="CycleGAN", analytics_enabled=False, delete_cache=(600, 3600)) as page:
-        gr.Markdown("# CycleGAN\nDrop, paste or photograph a picture to see it translated.")
+        or_click = ", or click on one of these below," if examples else ""
+        gr.Markdown(
+            f"# CycleGAN\nDrop, paste or photograph a picture{or_click} to see it translated."
+        )
         with gr.Row():
             with gr.Column():
                 # Labels of gradio's own would cover a corner of the pictures.

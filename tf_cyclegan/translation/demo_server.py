@@ -21,7 +21,7 @@ MOST_CONNECTIONS = 2000  # a page that is open has one or two
 STYLE = """
 .gradio-container {margin: 0 auto !important; width: 100%; max-width: 1280px !important}
 #examples div {display: flex; flex-wrap: wrap; gap: 6px}
-#examples button {padding: 0; border: 0; background: none; cursor: pointer}
+#examples button {padding: 0; border: 0; background: none; cursor: pointer; line-height: 0}
 """
 
 
