@@ -41,6 +41,7 @@ def test_the_u_net_halves_down_to_one_pixel(side, levels):
 
 def test_an_automatic_size_is_known_where_the_device_is():
     config = PRESETS["photos"]
+    assert config.fit == "crop"  # whatever the shape of a photograph
     assert config.sized(accelerated=False).image_shape == (128, 128)
     assert config.sized(accelerated=True).load_shape == (286, 286)
     assert Config(image_size=96, generator="resnet9").sized(True).image_shape == (96, 96)

@@ -149,6 +149,7 @@ PAPER: dict[str, Any] = {
 # few the pictures are.
 PHOTOS: dict[str, Any] = {
     "image_size": AUTO,
+    "fit": "crop",  # the shape kept
     "resize_method": "bicubic",
     "generator": "resnet9",
     "upsampling": "resize",
