@@ -193,6 +193,8 @@ def check_other(words: list[str]) -> bool:
             extras = re.findall(r"^(\w+) =$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
             for extra in re.findall(r"\[(\w+)\]", " ".join(packages)):
                 assert extra in extras, extra
+        case ["python", "-m", "http.server", *_]:
+            pass
         case ["python", "-m", module, *arguments] if not module.startswith("tf_cyclegan."):
             check_script(module.replace(".", "/"), arguments)
         case ["python", script, *arguments] if script.endswith(".py"):
@@ -301,7 +303,7 @@ def test_every_option_named_exists(options_of):
     known = {"--upgrade", "--bind"}  # of pip and of http.server
     for name in COMMANDS:
         known |= options_of(name)
-    for folder in ("benchmarks", "tools"):
+    for folder in ("benchmarks", "tools", "tests/load"):
         for path in (ROOT / folder).glob("*.py"):
             known |= set(re.findall(r'"(--[a-z-]+)"', path.read_text()))
     for page in PAGES:
