@@ -19,8 +19,9 @@ from .torch_weights.pretrained import NAMES, fetch_pretrained
 class Options:
     """Turn a PyTorch checkpoint of junyanz/pytorch-CycleGAN-and-pix2pix into a Keras model.
 
-    Writes model.keras, and for a generator of colour images saved_model, which needs only TensorFlow
-    and is what `translate --model` takes.
+    Writes model.keras, which Keras loads after `import tf_cyclegan.models`, and for a generator of
+    colour images saved_model, which needs only TensorFlow and is what `translate --model` takes.
+    `export --model` makes ONNX, LiteRT and .keras files of it that need nothing of this package.
     """
 
     output: Path

@@ -59,7 +59,8 @@ def _in_words(model: keras.Model) -> str:
         words.append(f"{convs[0].filters} filters")
     words += sorted(set(_blurs(model)))
     if norms:
-        affine = not isinstance(norms[0], InstanceNormalization) or norms[0].affine
+        is_own = isinstance(norms[0], InstanceNormalization)  # or Keras's, in an exported file
+        affine = norms[0].affine if is_own else norms[0].scale
         words.append(f"{type(norms[0]).__name__} with{'' if affine else 'out'} scale and offset")
     return ", ".join([*words, f"{model.count_params():,} weights"])
 
