@@ -32,6 +32,10 @@ GENERATORS = {
     }.items()
     for upsampling in ("transpose", "resize")
 }
+GENERATORS["resnet blur"] = (
+    lambda upsampling: resnet_generator(1, filters=4, upsampling=upsampling, antialias=True),
+    "blur",
+)
 
 
 def build(name):
@@ -120,7 +124,7 @@ assert not [name for name in sys.modules if name.startswith("tf_cyclegan")]
 
 
 def test_keras_files_load_without_this_package(images, tmp_path):
-    names = ["resnet resize", "unet transpose"]
+    names = ["resnet resize", "unet transpose", "resnet blur"]
     generators = {str(tmp_path / f"{name}.keras"): build(name) for name in names}
     for path, generator in generators.items():
         Path(path).write_bytes(formats.keras_bytes(generator))
@@ -258,6 +262,7 @@ def test_discriminators_are_no_translators(tmp_path):
     ("network", "multiple"),
     [
         (resnet_generator(1, filters=2), 4),
+        (resnet_generator(1, filters=2, antialias=True, upsampling="blur"), 4),
         (unet_generator(filters=2, levels=4), 16),
         (pix2pix_unet_generator(filters=2, levels=3), 8),
     ],

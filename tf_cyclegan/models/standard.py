@@ -6,6 +6,8 @@ from keras import layers, ops
 from .convolutions import DoublingConv2D, HalvingConv2D, ReflectedConv2D, ToImageConv2D
 from .dropout import BatchDropout
 from .layers import (
+    BlurDoubling2D,
+    BlurHalving2D,
     CropTopLeft2D,
     InstanceNormalization,
     NearestUpsampling2D,
@@ -47,6 +49,11 @@ def _standard(layer: layers.Layer) -> layers.Layer:
             return layers.Conv2DTranspose.from_config(config | how)
         case ToImageConv2D():
             return layers.Conv2D.from_config(config)
+        case BlurHalving2D():  # by [1, 1] / 2 twice
+            pools = layers.AveragePooling2D(2, 1), layers.AveragePooling2D(2, 2)
+            return _reflecting(layer, 1, *pools)
+        case BlurDoubling2D():
+            return layers.UpSampling2D(2, interpolation="bilinear", **same)
         case CropTopLeft2D():
             return layers.Cropping2D(((1, 0), (1, 0)), **same)
         case NearestUpsampling2D():

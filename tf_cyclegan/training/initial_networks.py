@@ -47,8 +47,18 @@ def _structure(model: keras.Model) -> tuple:
 
 def _blurs(model: keras.Model) -> list[str]:
     """The anti-aliasing of a network, which has no weights to tell it by."""
-    kinds = [type(layer) for layer in _leaves(model)]
-    return [kind.__name__ for kind in kinds if kind in (BlurHalving2D, BlurDoubling2D)]
+    return [kind for layer in _leaves(model) for kind in _blur(layer)]
+
+
+def _blur(layer: keras.layers.Layer) -> list[str]:
+    """Its kind if it is such a layer, or what `with_standard_layers` makes of one."""
+    match layer:
+        case BlurHalving2D() | keras.layers.AveragePooling2D(strides=(2, 2)):
+            return ["BlurHalving2D"]
+        case BlurDoubling2D() | keras.layers.UpSampling2D(interpolation="bilinear"):
+            return ["BlurDoubling2D"]
+        case _:
+            return []
 
 
 def _in_words(model: keras.Model) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from ..errors import UserError
+from ..models import BlurHalving2D
 from ..models.keras_file import read_network
 from .translator import export_path, export_translator
 
@@ -38,15 +39,17 @@ def export_model(model: Path, output: Path | None, format: str, **options) -> Pa
 
 
 def size_multiple(network: keras.Model) -> int:
-    """What heights and widths of its images are multiples of: how often convolutions halve them."""
+    """What heights and widths of its images are multiples of: how often it halves them."""
     return math.prod(_strides(network))
 
 
 def _strides(layer: keras.layers.Layer) -> list[int]:
     if isinstance(layer, keras.Model):
         return [stride for inner in layer.layers for stride in _strides(inner)]
-    halves = isinstance(layer, keras.layers.Conv2D)  # transposed convolutions are none
-    return [layer.strides[0]] if halves else []
+    if isinstance(layer, BlurHalving2D):
+        return [2]
+    halves = isinstance(layer, keras.layers.Conv2D | keras.layers.AveragePooling2D)
+    return [layer.strides[0]] if halves else []  # transposed convolutions are no Conv2D
 
 
 def _check_translates(network: keras.Model, multiple: int, file: Path) -> None:
