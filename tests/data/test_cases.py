@@ -61,7 +61,7 @@ def test_hidden_places_are_no_data(place, zipped, set_, tmp_path):
 
         set_ = shutil.make_archive(str(tmp_path / "zipped"), "zip", set_)
     assert count(set_) == TWO_AND_ONE
-    told = "" if place.startswith("._") else "passed over 1 hidden pictures"
+    told = "" if place.startswith("._") else "passed over 1 hidden"
     assert passed_over(open_source(str(set_))) == told
 
 

@@ -190,3 +190,45 @@ def test_images_of_too_many_pixels_count_as_unreadable(tmp_path, config):
 def test_a_batch_larger_than_the_data_is_named(config):
     with pytest.raises(UserError, match=r"--batch-size 8 is larger .* trainA has 5 .*trainB 7"):
         load_dataset(dataclasses.replace(config, batch_size=8))
+
+
+@pytest.mark.parametrize("fit", ["crop", "patches"])
+def test_training_images_are_cut_at_random_and_tests_in_the_middle(fit, tmp_path):
+    """Columns and rows in the pixels say where a cut is from."""
+    rows, columns = np.mgrid[:48, :80]
+    picture = np.stack([rows, columns, 0 * rows], axis=-1).astype(np.uint8)
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / split).mkdir()
+        Image.fromarray(picture).save(tmp_path / split / "a.png")
+    config = Config(
+        dataset=str(tmp_path),
+        image_size=32,
+        load_size=48,
+        generator="resnet6",
+        fit=fit,
+        mirror=False,
+    )
+    data = load_dataset(config)
+    places = set()
+    for pair in batches(data, 0, 24):
+        for batch in pair:
+            image = np.round((batch[0] + 1) * 127.5).astype(np.uint8)
+            top, left = image[0, 0, :2]
+            np.testing.assert_array_equal(image, picture[top : top + 32, left : left + 32])
+            places.add((top, left))
+    assert len(places) > 30 and max(left for _, left in places) > 40
+    assert_same(batches(data, 5, 8), batches(load_dataset(config), 5, 8))
+    test = np.round((data.test_images(1)[0][0] + 1) * 127.5)
+    if fit == "patches":
+        np.testing.assert_array_equal(test, picture[8:40, 24:56])
+    else:
+        whole = np.asarray(Image.fromarray(picture).resize((53, 32), Image.Resampling.NEAREST))
+        np.testing.assert_array_equal(test, whole[:, 11:43])
+
+
+def test_pairs_are_cut_at_one_place(paired_folder):
+    config = Config(
+        dataset=str(paired_folder), image_size=32, load_size=36, generator="resnet6", fit="crop"
+    )
+    for x, y in batches(load_dataset(config, paired=True), 0, 4):
+        np.testing.assert_allclose(x, -y, atol=1e-6)

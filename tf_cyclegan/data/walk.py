@@ -10,7 +10,7 @@ from .unreadable import UnreadableImage
 
 # Folders that systems put beside people's files: thumbnails of a Synology, forks of macOS.
 NO_DATA = {"@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information"}
-HIDDEN = "hidden pictures"
+HIDDEN = "hidden"
 
 
 def is_hidden(part: str) -> bool:
