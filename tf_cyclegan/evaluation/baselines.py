@@ -1,11 +1,12 @@
 """What translators that have learnt nothing would get: the numbers that others have to beat."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..data.piles import open_data
-from ..data.pipeline import ScaledImages
+from ..data.scaled import scaled_images
+from ..data.survey import Wanted
 from ..settings import RunSettings
 from .distribution import sliced_wasserstein
 from .judge import judge
@@ -35,16 +36,20 @@ def judge_baselines(config: RunSettings, a: ImageSet, b: ImageSet) -> dict[str, 
         ("x_to_y", a, b, "B"),
         ("y_to_x", b, a, "A"),
     ):
-        training = ScaledImages(
-            domains[f"train{letter}"],
-            config.image_shape,
-            config.resize_method,
-            config.skip_unreadable,
-            config.max_pixels,
-        )
-        images = np.broadcast_to(median_colour(training), source.images.shape)
+        wanted = Wanted.exactly(target.pixels)
+        training = scaled_images(domains[f"train{letter}"], config, config.image_shape, wanted)
+        colour = median_colour([training.cut(i, config.image_shape) for i in range(len(training))])
+        images = np.broadcast_to(colour, (*source.images.shape[:3], len(colour)))
         truth = find_pairs(source.names, target.names, "names")
-        translations = Translations(source.names, source.images, images, target.images, truth)
+        translations = Translations(
+            source.names,
+            source.images,
+            images,
+            target.images,
+            truth,
+            source_pixels=source.pixels,
+            target_pixels=target.pixels,
+        )
         metrics = {"sliced_wasserstein": sliced_wasserstein}
         result = judge(translations, metrics, what=f"measuring one colour, {direction}")
         results[ONE_COLOUR][direction] = result
@@ -58,15 +63,8 @@ def judge_baselines(config: RunSettings, a: ImageSet, b: ImageSet) -> dict[str, 
     return results
 
 
-def median_colour(images) -> np.ndarray:
-    """The median of every channel, uint8 `[3]`.
-
-    Args:
-        images: A sequence of uint8 images `[H, W, 3]`, of which one at a time is held.
-    """
-    counts = np.zeros([3, 256], np.int64)
-    for place in range(len(images)):
-        for channel in range(3):
-            counts[channel] += np.bincount(images[place][..., channel].ravel(), minlength=256)
-    half = (counts.sum(axis=1, keepdims=True) + 1) // 2
-    return (counts.cumsum(axis=1) >= half).argmax(axis=1).astype(np.uint8)
+def median_colour(images: Sequence[np.ndarray]) -> np.ndarray:
+    """The lower median of every channel, `[C]`, of images `[H, W, C]` of one type."""
+    samples = np.concatenate([image.reshape(-1, image.shape[-1]) for image in images])
+    middle = (len(samples) - 1) // 2
+    return np.partition(samples, middle, axis=0)[middle]

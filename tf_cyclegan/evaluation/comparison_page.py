@@ -6,8 +6,12 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from ..data.decode import decode
+from ..data.encode import usual_suffix
+from ..data.picture import converted
+from ..pictures import shown
+from ..pixels import PixelFormat
 from ..training.run import Run
 from .comparison import ARROWS, Runs, data_direction
 from .page import SMALL, picture_uri
@@ -29,27 +33,30 @@ def columns_of(runs: Runs, a: ImageSet, b: ImageSet, most: int) -> dict[str, tup
         b: Those of B.
         most: How many pictures of each direction, spread evenly over the test images.
     """
-    shown = {}
+    columns_by_direction = {}
     for direction, source, target in (("x_to_y", a, b), ("y_to_x", b, a)):
         count = min(most, len(source.names))
         places = np.arange(count) * len(source.names) // count
         names = [source.names[place] for place in places]
-        columns = {direction[0]: source.images[places]}
+        columns = {direction[0]: shown(source.images[places], source.pixels)}
         for name, several in runs.items():
             folder = Run(several[0].run_folder).evaluation / data_direction(several[0], direction)
             if folder.is_dir():
-                columns[name] = np.stack([_picture(folder / f"{name}.png") for name in names])
+                suffix = usual_suffix(target.pixels)
+                columns[name] = np.stack(
+                    [_picture(folder / f"{name}{suffix}", target.pixels) for name in names]
+                )
         truth = find_pairs(source.names, target.names, "names")[places]
         if len(columns) > 1:
             if (truth >= 0).all():
-                columns[f"true {direction[-1]}"] = target.images[truth]
-            shown[direction] = names, columns
-    return shown
+                columns[f"true {direction[-1]}"] = shown(target.images[truth], target.pixels)
+            columns_by_direction[direction] = names, columns
+    return columns_by_direction
 
 
-def _picture(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+def _picture(path: Path, pixels: PixelFormat) -> np.ndarray:
+    picture = decode(path.read_bytes(), keep_colour_space=True)
+    return shown(converted(picture, pixels).samples, pixels)
 
 
 def comparison_page(
