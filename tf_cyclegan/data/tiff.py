@@ -77,7 +77,8 @@ class Tiff:
         )
         self._order, self._predictor = page.parent.byteorder, int(page.predictor)
         self._compression = int(page.compression)
-        self._places, self._counts = page.dataoffsets, page.databytecounts
+        self._places = [int(place) for place in page.dataoffsets]
+        self._counts = [int(count) for count in page.databytecounts]
         self._fill_order = int(page.fillorder)
         self.has_profile = 34675 in page.tags
 
