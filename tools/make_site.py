@@ -47,6 +47,7 @@ SPHINX = {
     "default_role": "code",
     "autodoc_default_options": {"members": True, "member-order": "bysource"},
     "napoleon_use_ivar": True,
+    "suppress_warnings": ["ref.python"],  # an attribute's name may be that of another's
 }
 CONTENTS_OF = """
 ```{{toctree}}

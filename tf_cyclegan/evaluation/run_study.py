@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from ..data.decode import RESAMPLING, UnreadableImage
+from ..data.decode import UnreadableImage
+from ..data.picture import RESAMPLING
 from ..data.sources import Domain, open_image_folder
 from ..errors import UserError
 from ..files import check_writable, holding, write_file
