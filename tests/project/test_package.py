@@ -28,7 +28,9 @@ def test_the_packages_page_needs_no_checkout_beside_it(monkeypatch):
         assert target.startswith("https://") or target.removeprefix("#") in headings, target
     repository = SETUP["metadata"]["url"]
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page):
-        assert picture.startswith((f"{repository}/raw/main/docs/images/", "https://colab.")), picture
+        assert picture.startswith((f"{repository}/raw/main/docs/images/", "https://colab.")), (
+            picture
+        )
     assert f"]({repository}/blob/main/docs/methods.md#pix2pix)" in page
     assert re.findall(r"```.*?```", page, re.DOTALL) == re.findall(r"```.*?```", readme, re.DOTALL)
 
