@@ -25,8 +25,10 @@ import tf_cyclegan as cg
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.bigan.settings import Config as BiGANConfig
 from tf_cyclegan.methods.cogan.settings import Config as CoGANConfig
+from tf_cyclegan.methods.cut.settings import Config as CUTConfig
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
+from tf_cyclegan.methods.dclgan.settings import Config as DCLGANConfig
 from tf_cyclegan.methods.feature_loss.settings import Config as FeatureLossConfig
 from tf_cyclegan.methods.pix2pix.settings import Config as Pix2PixConfig
 from tf_cyclegan.training.devices import TPU_VARIABLES, check_tf_config, find_devices
@@ -63,6 +65,7 @@ COGAN = CoGANConfig(
 SMALL = (
     TINY_SETTINGS | SMALLEST_GENERATOR | {"batch_size": 2, "pool_size": 2}
 )  # a pool that is full after a step
+CONTRASTIVE = SMALL | {"generator": "resnet1", "nce_layers": "4,12", "nce_features": 4}
 
 
 def start_workers(configs, dtype="float64"):
@@ -166,6 +169,8 @@ OTHERS = {  # simgan's step is the last but for features
     "cogan": COGAN,
     "bigan": BiGANConfig(**SMALL),
     "feature_loss": FeatureLossConfig(feature_layer="conv", feature_size=20, **SMALL),
+    "cut": CUTConfig(**CONTRASTIVE, flip_equivariance=True),
+    "dclgan": DCLGANConfig(**CONTRASTIVE),
 }
 
 

@@ -59,14 +59,14 @@ class NetworkSettings(RunSettings):
                 f"--generator is {self.generator!r}; it takes unet, resnet9 (or resnet with any "
                 "number of blocks) or tensorflow_examples"
             )
-        for name, value, usual in (
-            ("antialias", self.antialias, False),
-            ("upsampling blur", self.upsampling == "blur", False),
-            ("initial-kernels xavier", self.initial_kernels == "xavier", False),
+        for told, is_chosen in (
+            ("--antialias", self.antialias),
+            ("--upsampling blur", self.upsampling == "blur"),
+            ("--initial-kernels xavier", self.initial_kernels == "xavier"),
         ):
-            if value != usual and not self.generator.startswith("resnet"):
+            if is_chosen and not self.generator.startswith("resnet"):
                 raise UserError(
-                    f"--{name} is of residual generators and the discriminators beside them, and "
+                    f"{told} is of residual generators and the discriminators beside them, and "
                     f"--generator is {self.generator}; give --generator resnet9 (or resnet with any "
                     "number of blocks)"
                 )
