@@ -181,12 +181,9 @@ OTHERS = [
     {"nce_features": 7},
     {"nce_identity": False},
     {"flip_equivariance": True},
-    {"antialias": True},
-    {"upsampling": "blur"},
     {"initial_kernels": "xavier"},
 ]
 OF_DCLGAN = [
-    {"lambda_nce": 2.0},
     {"lambda_identity": 0.0},
     {"lambda_identity": 2.0},
     {"projection_learning_rate": 2e-3},
