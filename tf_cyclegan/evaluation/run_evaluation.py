@@ -195,6 +195,8 @@ def read_both(domains: Sequence["Domain"], config: RunSettings, options: Options
         read(domain, method=config.resize_method, wanted=wanted)
         for domain, wanted in zip(domains, wanted_of(config), strict=True)
     )
+    for line in (*x.lines, *y.lines):
+        log(f"test images of {line}")
     return x, y
 
 

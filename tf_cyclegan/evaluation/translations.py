@@ -29,11 +29,13 @@ class ImageSet:
         names: One an image, none twice: file names without what all have in common.
         images: `[N, H, W, C]`, samples of the domain's own type.
         pixels: What they are.
+        lines: What was done to them that is to be told.
     """
 
     names: Sequence[str]
     images: np.ndarray
     pixels: PixelFormat = RGB8
+    lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def read_images(
         domain, shape, method, skip_unreadable, max_pixels, wanted, fit, keep_colour_space
     )
     images = np.stack([scaled.cut(i, shape) for i in range(len(scaled))])
-    return ImageSet(short_names(scaled.names), images, scaled.pixels)
+    return ImageSet(short_names(scaled.names), images, scaled.pixels, scaled.lines[1:])
 
 
 def common_shape(
