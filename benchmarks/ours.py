@@ -11,13 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cyclegan.data import pipeline, scaled
+from tf_cyclegan.data.walk import image_files
 from tf_cyclegan.methods import method_of
 from tf_cyclegan.methods.adversarial import build_generator
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
+from tf_cyclegan.settings import MAX_PIXELS
 from tf_cyclegan.training.devices import keep_operations_to_a_core
 from tf_cyclegan.training.trainer import xla_pays
-from tf_cyclegan.translation.translator import save_translator
+from tf_cyclegan.translation import translate_files
+from tf_cyclegan.translation.pictures import PictureTranslator
+from tf_cyclegan.translation.targets import plan
+from tf_cyclegan.translation.translator import Translator, save_translator
 
 from .cases import case
 from .tutorial import constant_batch
@@ -45,7 +50,7 @@ def train_step(case_name: str):
 def saved_model(size: int, blocks: int, filters: int, batch_size: int):
     """A contender: a piece of work is a batch of uint8 images through an exported generator."""
     with tempfile.TemporaryDirectory() as folder:
-        save_translator(_paper_generator(blocks, filters), 4, Path(folder, "x_to_y"))
+        save_translator(paper_generator(blocks, filters), 4, Path(folder, "x_to_y"))
         model = tf.saved_model.load(str(Path(folder, "x_to_y")))
     translate = model.signatures["serving_default"]
     shape = (batch_size, size, size, 3)
@@ -61,7 +66,7 @@ def saved_model(size: int, blocks: int, filters: int, batch_size: int):
 
 def keras_generator(size: int, blocks: int, filters: int, batch_size: int):
     """A contender: a piece of work is a batch of float images through a Keras generator."""
-    generator = _paper_generator(blocks, filters)
+    generator = paper_generator(blocks, filters)
     shape = (batch_size, size, size, 3)
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
@@ -72,7 +77,26 @@ def keras_generator(size: int, blocks: int, filters: int, batch_size: int):
     return run
 
 
-def _paper_generator(blocks: int, filters: int) -> keras.Model:
+def translate_folder(folder: str, blocks: int, filters: int):
+    """A contender: a piece of work is the translation of all pictures in a folder, to files."""
+    generator = paper_generator(blocks, filters)
+    translator = PictureTranslator(Translator(generator, 4), network=generator, size_multiple=4)
+    sources, _ = image_files(Path(folder))
+    options = translate_files.Options(max_pixels=MAX_PIXELS)
+    warm_up = translator(np.zeros([8, 256, 256, 3], np.uint8))
+    assert warm_up.shape == (8, 256, 256, 3)
+
+    def run(count):
+        for _ in range(count):
+            with tempfile.TemporaryDirectory() as output:
+                jobs = plan(sources, Path(folder), Path(output))
+                assert not translate_files.translate_files(translator, jobs, options)
+
+    return run
+
+
+def paper_generator(blocks: int, filters: int) -> keras.Model:
+    """The paper's generator, untrained."""
     config = replace(PRESETS["paper"], generator=f"resnet{blocks}", filters=filters)
     return build_generator(config, seed=0)
 

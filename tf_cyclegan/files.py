@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import CannotWrite, UserError
+from .paths import from_home
 from .progress import log
 
 DAY = 86400  # seconds
@@ -64,21 +65,9 @@ def check_writable(path: Path, folder: bool = False) -> None:
         )
 
 
-def from_home(path: str | os.PathLike) -> Path:
-    """The path that a user names, as text or as a path, where ~ is their home.
-
-    Raises:
-        UserError: It is the home of a user who has none.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise UserError(f"{path}: {error}; write the path in full") from error
-
-
 def place_of(path: Path) -> Path:
     """The absolute path that a path stands for: a link leads to what is written, and stays."""
-    return Path(os.path.realpath(path))
+    return Path(os.path.realpath(from_home(path)))
 
 
 @contextmanager

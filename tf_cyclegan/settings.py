@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .errors import UserError
-from .files import from_home
+from .paths import from_home
 from .pixels import RGB8, PixelFormat, parse_channels, parse_range, parse_type, range_text
 
 if TYPE_CHECKING:

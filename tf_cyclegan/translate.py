@@ -51,10 +51,18 @@ class Options:
     """put the original to the left of each translated picture or frame"""
     skip_unreadable: bool = False
     """end without an error where pictures cannot be read; they are named all the same"""
+    max_side: int | None = None
+    """scale pictures down first that are longer, in pixels"""
+    memory: str | None = None
+    """what the program may take, 2GB or 500MB (default: half of what is free); pictures that need more
+    are translated in tiles"""
     max_pixels: int | None = None
     """pictures of more pixels are not decoded (default: 65,000,000)"""
     overwrite: bool = False
     """replace pictures that are in the output folder already, or the film"""
+    smooth: float = 0.0
+    """with --video: weight of the past, from 0 to below 1, where the picture stands still; 0.8 damps
+    flicker"""
     batch_size: int | None = None
     """pictures of one size, or frames, translated at once (default: as many as suit their size)"""
 
@@ -66,6 +74,7 @@ FOR_PICTURES = (
     "keep_colour_space",
     "range",
     "skip_unreadable",
+    "max_side",
     "max_pixels",
 )
 
@@ -75,8 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(Options, arguments, "translate")
     if (options.input is None) == (options.video is None):
         raise UserError("give either --input, a picture or a folder of them, or --video, a film")
-    for name, highest in (("batch_size", None), ("max_pixels", None), ("quality", 100)):
-        value = getattr(options, name)
+    for name in ("batch_size", "max_pixels", "max_side", "quality"):
+        value, highest = getattr(options, name), 100 if name == "quality" else None
         if value is not None and not 1 <= value <= (highest or value):
             limits = "at least 1" if highest is None else f"from 1 to {highest}"
             raise UserError(f"--{name.replace('_', '-')} is {value}; it must be {limits}")
@@ -87,6 +96,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _translate_pictures(options: Options) -> None:
+    if options.smooth:
+        raise UserError("--smooth is for --video; leave it out with --input")
     takes, gives = pixels_of_model(options.model, options.direction)
     if options.side_by_side and takes != gives:
         raise UserError(
@@ -103,10 +114,11 @@ def _translate_pictures(options: Options) -> None:
         side_by_side=options.side_by_side,
         batch_size=options.batch_size,
         keep_colour_space=options.keep_colour_space,
+        max_side=options.max_side,
         takes=takes,
         window=window,
     )
-    translate = load_translator(options.model, options.direction)
+    translate = load_translator(options.model, options.direction, options.memory)
     failures = translate_files.translate_files(translate, jobs, how)
     if how.outside:
         log(
@@ -139,6 +151,8 @@ def _translate_film(options: Options) -> None:
     for name in FOR_PICTURES:
         if getattr(options, name) != getattr(Options, name):
             raise UserError(f"--{name.replace('_', '-')} is for --input; leave it out with --video")
+    if not 0 <= options.smooth < 1:
+        raise UserError(f"--smooth is {options.smooth:g}; it must be from 0 to below 1")
     if pixels_of_model(options.model, options.direction) != (RGB8, RGB8):
         raise UserError(f"films are 8-bit colour, which {options.model} does not take and give")
     import_av()
@@ -154,11 +168,12 @@ def _translate_film(options: Options) -> None:
             )
     import_tensorflow()
     count = translate_video(
-        load_translator(options.model, options.direction),
+        load_translator(options.model, options.direction, options.memory),
         options.video,
         options.output,
         options.batch_size,
         options.side_by_side,
+        options.smooth,
     )
     log(f"wrote {count} frames to {options.output}")
 

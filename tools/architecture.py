@@ -19,6 +19,7 @@ GROUND_FILES = (
     "pictures",
     "pixels",
     "settings",
+    "paths",
     "local_server",
     "errors",
     "extras",

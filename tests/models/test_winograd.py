@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tf_cyclegan.models.convolutions import ReflectedConv2D
-from tf_cyclegan.models.cpu import winograd
+from tf_cyclegan.models.cpu import choice, winograd
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +94,19 @@ def test_the_layer_takes_it_where_it_can(shape, signature, dtype, fast):
     np.testing.assert_allclose(
         tf.cast(function(tf.cast(images, dtype)), "float32"), expected, rtol=0, atol=tolerance
     )
+
+
+def test_within_this_process_it_takes_any_size():
+    layer = ReflectedConv2D(4)
+    layer.build((None, None, None, 3))
+    function = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 3])])
+    with choice.also_of_open_sizes():
+        assert "Conv2D" not in operations(function)
+    assert not choice.applies_to_open_sizes(3, "float32")
+    for shape in ((2, 8, 12, 3), (1, 2, 7, 3), (1, 9, 6, 3), (0, 4, 4, 3)):
+        images, _ = example("float32", shape)
+        expected = convolve(images, np.float32(layer.kernel))
+        np.testing.assert_allclose(function(images), expected, rtol=0, atol=1e-5)
 
 
 def test_a_gpu_has_algorithms_of_its_own(monkeypatch):

@@ -16,10 +16,12 @@ import tensorflow as tf
 from benchmarks import (
     inference,
     input_pipeline,
+    large_pictures,
     memory,
     scaling,
     startup,
     train_step,
+    translate,
     turns,
     tutorial,
 )
@@ -253,6 +255,24 @@ def test_inference(run):
     results, _ = run(inference, *network, "--seconds", "0.01")
     assert [result["batch_size"] for result in results] == [1, 2]
     assert all(result["saved_model_images_s"] > 0 for result in results)
+
+
+def test_translate(run):
+    options = ["--count", "2", "--mixed", "2", "--rounds", "1", "--blocks", "1", "--filters", "2"]
+    results, rows = run(translate, *options)
+    assert [result["folder"] for result in results] == ["256x256", "mixed"]
+    assert results[0]["megapixels"] == 2 * 256**2 / 1e6
+    assert all(result["seconds"]["ours"] > 0 for result in results)
+    assert len(rows) == 4
+
+
+def test_large_pictures(tmp_path, capsys):
+    options = ["--side", "160", "--tile", "96", "--blocks", "1", "--filters", "2"]
+    large_pictures.main(["tiles", *options, "--json", str(tmp_path / "results.json")])
+    (result,) = json.loads((tmp_path / "results.json").read_text())
+    samples, thumbnail, apart = (row["mean"] for row in result["differences"])
+    assert samples < apart and thumbnail < apart
+    assert capsys.readouterr().out.count("\n|") == 5
 
 
 class Mean:

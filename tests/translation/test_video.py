@@ -11,6 +11,8 @@ from PIL import Image
 
 from tf_cyclegan import translate
 from tf_cyclegan.translation import video
+from tf_cyclegan.translation.film_colours import to_bt709
+from tf_cyclegan.translation.smoothing import Smoothing
 from tf_cyclegan.translation.translator import save_translator
 
 av = pytest.importorskip("av")
@@ -181,6 +183,190 @@ def test_colours_keep_their_description(tag, kr, kb, inverter, tmp_path, command
             red, green, blue = 255 - np.array(colour)
             luma = 16 + 219 / 255 * (kr * red + (1 - kr - kb) * green + kb * blue)
             assert abs(frame.to_ndarray()[10, 10] - luma) < 2.5
+
+
+def greys(codes):
+    """Frames of one grey each, of codes from 0 to 1."""
+
+    def solid(index, width, height):
+        return np.full([height, width, 3], round(255 * codes[index]), np.uint8)
+
+    return solid
+
+
+def pq(light):
+    """SMPTE ST 2084: cd/m2 to a code."""
+    y = (np.array(light) / 10000) ** 0.1593017578125
+    return ((0.8359375 + 18.8515625 * y) / (1 + 18.6875 * y)) ** 78.84375
+
+
+def hlg(scene):
+    """BT.2100: linear light of the scene, 1 the most, to a code; below 1/12."""
+    return np.sqrt(3 * np.array(scene))
+
+
+# Up to 92 cd/m2 nothing is compressed; 203 of them are the white of BT.709, which a display shows with
+# a gamma of 2.4. The display for HLG has 1000 cd/m2 and the gamma 1.2.
+@pytest.mark.parametrize(
+    ("transfer", "codes", "light"),
+    [
+        (16, pq([5, 50, 90, 1000]), [5, 50, 90, 203]),
+        (
+            18,
+            [*hlg([0.01, 0.05, 1 / 12]), 1],
+            [*(1000 * np.array([0.01, 0.05, 1 / 12]) ** 1.2), 203],
+        ),
+    ],
+)
+def test_hdr_becomes_bt709(transfer, codes, light, inverter, tmp_path, command):
+    source = write_film(
+        *(tmp_path / "in.mkv", 64, 48, 4),
+        pixels="yuv420p10le",
+        sound=None,
+        make=greys(codes),
+        **{"colorspace": 9, "color_primaries": 9, "color_trc": transfer},
+    )
+    code, errors = run(command, inverter, source, tmp_path / "out.mp4")
+    assert code == 0 and "the film is HDR" in errors, errors
+    images, *_ = read_film(tmp_path / "out.mp4")
+    expected = 255 - 255 * (np.array(light) / 203) ** (1 / 2.4)
+    np.testing.assert_allclose(images.mean(axis=(1, 2, 3)), expected, atol=2.5)
+    with av.open(str(tmp_path / "out.mp4")) as film:
+        context = film.streams.video[0].codec_context
+        assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
+        assert context.pix_fmt == "yuv420p"
+
+
+def test_the_wide_colours_of_bt2020_become_bt709():
+    """Pure red of BT.709 has these parts of BT.2020's primaries (BT.2087, annex 2)."""
+    red = np.array([0.6274, 0.0691, 0.0164]) ** (1 / 2.4)
+    frame = np.round(65535 * red).astype(np.uint16)[None, None]
+    np.testing.assert_allclose(to_bt709(frame, 14), [[[255, 0, 0]]], atol=6)
+    # In HDR the hue stays where light is compressed.
+    lights = np.array([1, 4])[:, None] * [40, 20, 10]
+    frame = np.round(65535 * pq(lights)).astype(np.uint16)[None]
+    dim, bright = to_bt709(frame, 16)[0].astype(float) ** 2.4
+    np.testing.assert_allclose(bright / bright[0], dim / dim[0], atol=0.02)
+
+
+def test_sound_that_nobody_knows_is_left_out(inverter, tmp_path, command):
+    """Two tracks, of which the second gets a name that no decoder has, as telephones write one."""
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w") as film:
+        stream = film.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        sounds = [film.add_stream("aac", rate=48000, layout="mono") for _ in range(2)]
+        for index in range(4):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index, 64, 48), "rgb24")))
+        film.mux(stream.encode(None))
+        for sound in sounds:
+            for index in range(8):
+                frame = av.AudioFrame.from_ndarray(np.zeros([1, 1024], np.float32), "fltp", "mono")
+                frame.sample_rate, frame.pts = 48000, 1024 * index
+                film.mux(sound.encode(frame))
+            film.mux(sound.encode(None))
+    with av.open(str(source)) as film:
+        first = [bytes(packet) for packet in film.demux(audio=0)]
+    data = bytearray(source.read_bytes())
+    kind = data.rindex(b"mp4a")
+    description = data.index(b"esds", kind)
+    data[kind : kind + 4], data[description : description + 4] = b"apac", b"dapa"
+    source.write_bytes(data)
+    code, errors = run(command, inverter, source, tmp_path / "out.mp4")
+    assert code == 0 and "sound track 2 (unknown) is left out: nothing here" in errors, errors
+    images, _, packets, *_ = read_film(tmp_path / "out.mp4")
+    assert len(images) == 4 and packets == first
+
+
+def test_tracks_of_data_are_left_out(inverter, tmp_path, command):
+    """As action cameras write where they were."""
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w") as film:
+        stream = film.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        places = film.add_data_stream("bin_data")
+        for index in range(4):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index, 64, 48), "rgb24")))
+            packet = av.Packet(b"52.5 N 13.4 E")
+            packet.stream, packet.pts, packet.dts, packet.duration = places, index, index, 1
+            packet.time_base = Fraction(1, 30)
+            film.mux(packet)
+        film.mux(stream.encode(None))
+    code, errors = run(command, inverter, source, tmp_path / "out.mp4")
+    assert code == 0, errors
+    assert "tracks that are left out: 1 of data" in errors
+    with av.open(str(tmp_path / "out.mp4")) as film:
+        assert [stream.type for stream in film.streams] == ["video"]
+        assert sum(1 for _ in film.decode(video=0)) == 4
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.mp4"])
+def test_a_film_cut_short_is_translated_as_far_as_it_goes(name, inverter, tmp_path, command):
+    whole = write_film(tmp_path / f"whole{name}", 256, 192, 24, sound=None, make=noise)
+    if name == "in.mp4":  # the table of contents in front, as what is streamed has it
+        with (
+            av.open(str(whole)) as film,
+            av.open(str(tmp_path / "front.mp4"), "w", options={"movflags": "+faststart"}) as front,
+        ):
+            copy = front.add_stream_from_template(film.streams.video[0])
+            for packet in film.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = copy
+                    front.mux(packet)
+        whole = tmp_path / "front.mp4"
+    content = whole.read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) * 6 // 10])
+    code, errors = run(command, inverter, tmp_path / name, tmp_path / "out.mp4")
+    assert code == 0, errors
+    images, *_ = read_film(whole)
+    translated, *_ = read_film(tmp_path / "out.mp4")
+    assert 8 < len(translated) < 20
+    if name == "in.mp4":
+        assert f"was cut short: {len(translated)} of its 24 frames are there" in errors
+    for image, result in zip(images, translated, strict=False):
+        assert difference(result, 255 - image) < 12  # every one is whole
+
+
+def noise(index, width, height):
+    return np.random.default_rng(index).integers(0, 256, [height, width, 3], np.uint8)
+
+
+def test_smoothing_damps_flicker_where_nothing_moves(tmp_path):
+    """A still scene with a square that moves, and a translation that flickers everywhere."""
+    rng = np.random.default_rng(0)
+    still = picture(0, 64, 48)
+    frames, translations = [], []
+    for index in range(30):
+        frame = still.copy()
+        frame[10:20, 2 * index : 2 * index + 10] = 255
+        frames.append(frame)
+        flicker = rng.normal(0, 5, frame.shape)
+        translations.append(np.clip(frame * 0.5 + 60 + flicker, 0, 255).astype(np.uint8))
+    smoothing = Smoothing(0.8)
+    smoothed = [smoothing(*pair) for pair in zip(frames, translations, strict=True)]
+
+    def temporal(images):
+        """The mean difference between frames, where the scene is still."""
+        return np.abs(np.diff(np.stack(images[10:])[:, 30:].astype(float), axis=0)).mean()
+
+    assert temporal(smoothed) < 0.4 * temporal(translations)
+    bias = np.stack(smoothed[10:])[:, 30:].mean() - np.stack(translations[10:])[:, 30:].mean()
+    assert abs(bias) < 0.1
+    # What moves is as it was translated: no trail.
+    for index, (result, translated) in enumerate(zip(smoothed, translations, strict=True)):
+        moved = (slice(10, 20), slice(2 * index, 2 * index + 2))
+        assert np.abs(result[moved].astype(float) - translated[moved]).mean() < 1.0
+    # Nor does anything of the scene before a cut remain.
+    after = smoothing(255 - frames[-1], translations[0])
+    np.testing.assert_array_equal(after, translations[0])
+
+
+def test_smooth_is_an_option(inverter, tmp_path, command):
+    source = write_film(tmp_path / "in.mp4", count=3, sound=None)
+    assert run(command, inverter, source, tmp_path / "out.mp4", "--smooth", 0.5)[0] == 0
+    assert difference(read_film(tmp_path / "out.mp4")[0], 255 - read_film(source)[0]) < 10
+    code, errors = run(command, inverter, source, tmp_path / "more.mp4", "--smooth", 1)
+    assert code == 2 and "--smooth is 1; it must be from 0 to below 1" in errors
 
 
 def write_bad(folder):

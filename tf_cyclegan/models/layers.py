@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from . import statistics
+
 
 @keras.saving.register_keras_serializable("tf_cyclegan")
 class InstanceNormalization(keras.layers.Layer):
@@ -45,7 +47,8 @@ class InstanceNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
-        x = standardise(ops.cast(inputs, dtype), self.epsilon)
+        shared = statistics.current()
+        x = (shared.standardise if shared else standardise)(ops.cast(inputs, dtype), self.epsilon)
         if self.affine:
             x = x * ops.cast(self.scale, dtype) + ops.cast(self.offset, dtype)
         return ops.cast(x, self.compute_dtype)

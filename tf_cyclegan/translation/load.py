@@ -1,70 +1,32 @@
 """A trained generator as a function: from a run, a SavedModel, or what the convert command wrote."""
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from ..commands import check_keras
-from ..data.decode import UnreadableImage, rgb_of
-from ..data.picture import Picture
 from ..errors import UserError
 from ..files import from_home
 from ..methods.method import Direction
-from ..pixels import RGB8, PixelFormat
+from ..pixels import PixelFormat
 from ..training.run import Run
+from .memory import parse_memory
 from .model_pixels import pixels_of, read_pixels
 
-
-class Translate:
-    """A translator as a function of pictures.
-
-    Attributes:
-        takes: What the pixels of pictures to translate are.
-        gives: What those of translated ones are.
-    """
-
-    def __init__(self, model, takes: PixelFormat, gives: PixelFormat):
-        self._model, self.takes, self.gives = model, takes, gives
-
-    def __call__(self, pictures: Any) -> Any:
-        """Translate one picture or several, see `load_translator`."""
-        if isinstance(pictures, Image.Image):
-            return self._of_pil(pictures)
-        images = np.asarray(pictures)
-        _check_images(images, self.takes)
-        if images.ndim == 3:
-            return self._of_arrays(images[None])[0]
-        return self._of_arrays(images)
-
-    def _of_arrays(self, images: np.ndarray) -> np.ndarray:
-        import tensorflow as tf
-
-        return self._model.translate_images(tf.convert_to_tensor(images))["images"].numpy()
-
-    def _of_pil(self, picture: Image.Image) -> Image.Image:
-        if not is_pil(self.takes) or not is_pil(self.gives):
-            raise UserError(
-                f"this translator takes {self.takes} and gives {self.gives}, which PIL images do not "
-                "hold; give it NumPy arrays"
-            )
-        translated = self._of_arrays(_array_of(picture, self.takes)[None])[0]
-        return Image.fromarray(translated[..., 0] if translated.shape[2] == 1 else translated)
+if TYPE_CHECKING:
+    from .pictures import PictureTranslator
 
 
-def is_pil(pixels: PixelFormat) -> bool:
-    """Whether PIL has images of such pixels that are converted here: grey or colour of 8 bits."""
-    return pixels.dtype == "uint8" and pixels.channels in (1, 3)
-
-
-def load_translator(path: str | Path, direction: Direction | None = None) -> Translate:
+def load_translator(
+    path: str | Path, direction: Direction | None = None, memory: str | None = None
+) -> "PictureTranslator":
     """Load a generator to translate images with.
 
     Args:
         path: A SavedModel made by this package, the folder of a run (its newest checkpoint), or one
             that the convert command wrote.
         direction: Which of a run's two translators (default: "x_to_y"); a SavedModel has but one.
+        memory: What the process may take, such as "2GB" (default: half of what is free). Pictures
+            that need more are translated in tiles.
 
     Returns:
         A function from one picture `[H, W, C]` or several `[N, H, W, C]` of any size to translated
@@ -84,9 +46,11 @@ def load_translator(path: str | Path, direction: Direction | None = None) -> Tra
     check_keras()
     import tensorflow as tf
 
-    from .translator import Translator, restore_translator
+    from .pictures import PictureTranslator
+    from .saved_network import read_network
+    from .translator import restore_translator
 
-    path = from_home(path)
+    path, bytes_ = from_home(path), None if memory is None else parse_memory(memory)
     if saved_model := saved_model_folder(path):
         path = saved_model
         if direction is not None:
@@ -94,60 +58,40 @@ def load_translator(path: str | Path, direction: Direction | None = None) -> Tra
         model = tf.saved_model.load(str(path))
         if "serving_default" not in model.signatures or not hasattr(model, "translate_images"):
             raise UserError(f"{path} is a SavedModel of another program, not of this one")
-        return Translate(model, *read_pixels(path))
+        pixels = read_pixels(path)
+        found = read_network(path, getattr(model, "weights", ()))
+        if found is None:
+            return PictureTranslator(model, *pixels, memory=bytes_)
+        return _of_network(*found, pixels, bytes_)
     translator, config = restore_translator(Run(path), direction or "x_to_y")
     pixels = pixels_of(config, direction or "x_to_y")
-    return Translate(Translator(translator, config.size_multiple, *pixels), *pixels)
+    return _of_network(translator, config.size_multiple, pixels, bytes_)
 
 
-def load_translators(folder: str | Path) -> dict[Direction, Translate]:
+def load_translators(folder: str | Path) -> dict[Direction, "PictureTranslator"]:
     """All translators of a run by direction, each as `load_translator` gives one.
 
     Raises:
         UserError: The folder holds no run, or none with a checkpoint.
     """
-    from .translator import Translator, restore_translators
+    from .translator import restore_translators
 
     translators, config = restore_translators(Run(folder))
-    loaded = {}
-    for direction, translator in translators.items():
-        pixels = pixels_of(config, direction)
-        loaded[direction] = Translate(
-            Translator(translator, config.size_multiple, *pixels), *pixels
-        )
-    return loaded
+    return {
+        direction: _of_network(translator, config.size_multiple, pixels_of(config, direction))
+        for direction, translator in translators.items()
+    }
 
 
-def _array_of(picture: Image.Image, pixels: PixelFormat) -> np.ndarray:
-    try:
-        image = rgb_of(picture)
-        return Picture(image if pixels.channels == 3 else image.convert("L")).samples
-    except UnreadableImage as error:
-        raise UserError(f"the picture cannot be read ({error})") from error
+def _of_network(translator, size_multiple, pixels, memory=None) -> "PictureTranslator":
+    import keras
 
+    from .pictures import PictureTranslator
+    from .translator import Translator
 
-def _check_images(images: np.ndarray, takes: PixelFormat) -> None:
-    """See that images are what a translator takes.
-
-    Raises:
-        UserError: They are not.
-    """
-    if images.ndim not in (3, 4) or images.shape[-1] != takes.channels:
-        raise UserError(
-            f"the pictures have the shape {list(images.shape)}; this translator takes one picture "
-            f"[height, width, {takes.channels}] or several [number, height, width, {takes.channels}]"
-        )
-    if images.dtype == np.dtype(takes.dtype):
-        return
-    if not images.size or images.dtype.kind not in "iuf":
-        found = f"{images.dtype}"
-    else:
-        found = f"{images.dtype} from {images.min():g} to {images.max():g}"
-    way_out = ": where 1.0 is white, numpy.uint8(numpy.round(255 * pictures))"
-    raise UserError(
-        f"the pictures are {found}; this translator takes {takes.dtype} from {takes.low:.10g} to "
-        f"{takes.high:.10g}{way_out if takes == RGB8 else ''}"
-    )
+    network = translator if isinstance(translator, keras.Model) else None
+    model = Translator(translator, size_multiple, *pixels)
+    return PictureTranslator(model, *pixels, network, size_multiple, memory)
 
 
 def pixels_of_model(

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ..data.decode import CONVERTED, decode, decode_alpha, decode_profile
 from ..data.encode import SAMPLE_SUFFIXES, encode_samples
-from ..data.picture import converted
+from ..data.picture import converted, resized
 from ..pixels import RGB8, PixelFormat
 from .targets import Kind
 
@@ -46,6 +46,7 @@ def read_picture(
     keep_colour_space: bool = False,
     takes: PixelFormat = RGB8,
     window: tuple[float, float] | None = None,
+    max_side: int | None = None,
 ) -> Picture:
     """Decode a picture of any kind that the package reads.
 
@@ -57,20 +58,32 @@ def read_picture(
             otherwise they become sRGB.
         takes: What the pixels that a model takes are.
         window: What becomes black and white where a picture has more bits than the model.
+        max_side: Scale it down until no side is longer; None for as it is.
 
     Raises:
         UnreadableImage: The bytes are no whole picture, or not of such pixels.
     """
     with_alpha = takes.channels in (2, 4)
     decoded = decode(encoded, max_pixels, None, keep_colour_space, with_alpha)
-    pixels = converted(decoded, takes, window).samples
+    picture = converted(decoded, takes, window)
+    size = scaled_size(picture.size, max_side)
+    pixels = resized(picture.pixels, size, "bicubic")
     if takes != RGB8:
         return Picture(pixels)
     alpha = decode_alpha(encoded) if keep_alpha else None
+    if alpha is not None:
+        alpha = resized(Image.fromarray(alpha), size, "bicubic")[..., 0]
     # What was not converted to sRGB keeps the profile that says what it is.
     is_converted = any(note.startswith(CONVERTED) for note in decoded.notes)
     profile = None if is_converted else decode_profile(encoded)
     return Picture(pixels, alpha, profile)
+
+
+def scaled_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    """Two sides scaled down alike until none is longer than `max_side`; None for as they are."""
+    scale = 1 if max_side is None else min(1, max_side / max(size))
+    one, other = (max(1, round(side * scale)) for side in size)
+    return one, other
 
 
 def encode_picture(picture: Picture, kind: Kind, quality: int | None = None) -> bytes:

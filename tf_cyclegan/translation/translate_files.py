@@ -1,11 +1,12 @@
 """Pictures from files to files: read, translated and written at the same time."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from ..data.unreadable import RangeUnknown
 from ..files import write_file
 from ..pixels import RGB8, PixelFormat
 from ..progress import ProgressLine
-from .picture_file import Picture, encode_picture, read_picture
+from .area import Area
+from .picture_file import Picture, encode_picture, read_picture, scaled_size
 from .targets import Job
+from .tiff_strips import TiffRows, write_rows
 
 BATCH_PIXELS = 2**19  # that are translated at once, and no more than 8 pictures
 MAX_BATCH = 8
@@ -24,6 +27,8 @@ THREADS = 2  # for each of reading and writing
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Size = tuple[int, int]
+Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Options:
         side_by_side: The original is written to the left of its translation.
         batch_size: Pictures of one size translated at once; None for as many as suit their size.
         keep_colour_space: Colours are left as they are, instead of converted to sRGB.
+        max_side: Pictures with a longer side are scaled down first; None for none.
         takes: What the pixels that the model takes are.
         window: What becomes black and white where pictures have more bits than the model.
         outside: Gets how many samples of each picture lie outside what the model takes.
@@ -48,6 +54,7 @@ class Options:
     side_by_side: bool = False
     batch_size: int | None = None
     keep_colour_space: bool = False
+    max_side: int | None = None
     takes: PixelFormat = RGB8
     window: tuple[float, float] | None = None
     outside: Counter[Path] = field(default_factory=Counter)
@@ -61,16 +68,27 @@ class Failure:
     reason: str
 
 
-def translate_files(
-    translate: Callable[[np.ndarray], np.ndarray], jobs: Sequence[Job], options: Options
-) -> list[Failure]:
+class Translator(Protocol):
+    """What `translate_files` needs of a `PictureTranslator`."""
+
+    def __call__(self, pictures: np.ndarray, advance: Advance, /) -> np.ndarray:
+        """Translate images `[N, H, W, C]`; `advance` is called after pieces of a large one."""
+
+    def is_large(self, height: int, width: int, /) -> bool:
+        """Whether a picture is translated in tiles."""
+
+    def rows(self, area: Area, advance: Advance, /) -> Iterator[np.ndarray]:
+        """Translate a large picture, some rows `[n, W, C]` at a time."""
+
+
+def translate_files(translate: Translator, jobs: Sequence[Job], options: Options) -> list[Failure]:
     """Translate pictures from files to files.
 
     Pictures of equal size are translated together. While one batch is computed, the next is read and
-    the one before is written.
+    the one before is written. Large pictures come last, one after the other.
 
     Args:
-        translate: From uint8 images `[N, H, W, 3]` to the same.
+        translate: Translates images.
         jobs: What to read and to write.
         options: How.
 
@@ -80,14 +98,85 @@ def translate_files(
     Raises:
         CannotWrite: The disk is full, read-only or otherwise refuses.
     """
+    sizes = {job: _size(job, options) for job in jobs}
+    large = [job for job, size in sizes.items() if size and translate.is_large(*size)]
+    small = {job: size for job, size in sizes.items() if job not in large}
+    failures = _translate_batches(translate, small, options) if small else []
+    for job in large:
+        if (failure := _translate_large(translate, job, options)) is not None:
+            failures.append(failure)
+    return failures
+
+
+def _translate_large(translate: Translator, job: Job, options: Options) -> Failure | None:
+    """One picture, with a progress line of its own; nothing else is in memory."""
+    with ExitStack() as stack:
+        lines: list[ProgressLine] = []
+
+        def advance(done: int, total: int) -> None:
+            if not lines:
+                line = ProgressLine(total, f"translating {job.source.name} in tiles")
+                lines.append(stack.enter_context(line))
+            lines[0].update(done)
+
+        if (tiff := _open_tiff(job, options, stack)) is not None:
+            return _translate_strips(translate, tiff, job, options, advance)
+        picture = _read(job, options)
+        if isinstance(picture, Failure):
+            return picture
+        (pixels,) = translate(picture.pixels[None], advance)
+        _write(job, picture, pixels, options)
+    return None
+
+
+def _open_tiff(job: Job, options: Options, stack: ExitStack) -> TiffRows | None:
+    """A TIFF that becomes a TIFF without being in memory as a whole; None where that cannot be."""
+    is_tiff = job.target.suffix.lower() in (".tif", ".tiff")
+    if not is_tiff or options.max_side is not None or options.keep_colour_space:
+        return None
+    try:
+        file = stack.enter_context(job.source.open("rb"))
+        return TiffRows(file, options.takes, options.max_pixels)
+    except (UnreadableImage, OSError):
+        return None  # reading it as a whole tells more
+
+
+def _translate_strips(
+    translate: Translator, tiff: TiffRows, job: Job, options: Options, advance: Advance
+) -> Failure | None:
+    has_alpha = tiff.has_alpha and options.keep_alpha and job.gives == RGB8
+
+    def rows() -> Iterator[np.ndarray]:
+        top = 0
+        for translated in translate.rows(tiff.area, advance):
+            original = tiff.on_white(top, len(translated))
+            if outside := options.takes.outside(original):
+                options.outside[job.source] += outside
+            parts = [original, translated] if options.side_by_side else [translated]
+            if has_alpha:
+                alpha = tiff.alpha(top, len(translated))
+                parts = [np.concatenate([part, alpha], axis=2) for part in parts]
+            yield np.concatenate(parts, axis=1)
+            top += len(translated)
+
+    width = tiff.width * (1 + options.side_by_side)
+    try:
+        write_rows(job.target, rows(), tiff.height, width, job.gives, has_alpha)
+    except UnreadableImage as error:
+        return Failure(job, str(error))
+    return None
+
+
+def _translate_batches(
+    translate: Translator, sizes: Mapping[Job, Size | None], options: Options
+) -> list[Failure]:
     failures: list[Failure] = []
 
     def read(batch: Sequence[Job]) -> list[Picture | Failure]:
         return [_read(job, options) for job in batch]
 
-    def write(result: tuple[Job, Picture]) -> None:
-        job, picture = result
-        write_file(job.target, encode_picture(picture, job.kind, options.quality))
+    def write(result: tuple[Job, Picture, np.ndarray]) -> None:
+        _write(*result, options)
 
     def translated(batches: Sequence[list[Job]], readers: Executor) -> Iterator:
         for batch, pictures in zip(batches, _ahead(read, batches, readers, AHEAD), strict=True):
@@ -98,20 +187,33 @@ def translate_files(
                 else:
                     whole.append((job, picture))
             for group in _by_shape(whole):
-                images = translate(np.stack([picture.pixels for _, picture in group]))
-                for (job, original), pixels in zip(group, images, strict=True):
-                    result = original.with_pixels(pixels)
-                    yield job, original.beside(result) if options.side_by_side else result
+                images = np.stack([picture.pixels for _, picture in group])
+                results = translate(images, lambda done, total: None)
+                for (job, original), pixels in zip(group, results, strict=True):
+                    yield job, original, pixels
 
     with (
         ThreadPoolExecutor(THREADS) as readers,
         ThreadPoolExecutor(THREADS) as writers,
-        ProgressLine(len(jobs), "translating") as line,
+        ProgressLine(len(sizes), "translating") as line,
     ):
-        results = translated(_batches(jobs, options.batch_size), readers)
+        results = translated(_batches(sizes, options.batch_size), readers)
         for written, _ in enumerate(_ahead(write, results, writers, AHEAD * MAX_BATCH), 1):
             line.update(written + len(failures))
     return failures
+
+
+def _size(job: Job, options: Options) -> Size | None:
+    """Height and width that a picture will be translated in, as its file says."""
+    size = picture_size(job.source)
+    return None if size is None else scaled_size(size, options.max_side)
+
+
+def _write(job: Job, original: Picture, pixels: np.ndarray, options: Options) -> None:
+    result = original.with_pixels(pixels)
+    if options.side_by_side:
+        result = original.beside(result)
+    write_file(job.target, encode_picture(result, job.kind, options.quality))
 
 
 def _read(job: Job, options: Options) -> Picture | Failure:
@@ -125,6 +227,7 @@ def _read(job: Job, options: Options) -> Picture | Failure:
             options.keep_colour_space,
             options.takes,
             options.window,
+            options.max_side,
         )
     except RangeUnknown as error:
         return Failure(job, f"{error}: --range LOW,HIGH says it")
@@ -144,11 +247,10 @@ def _read(job: Job, options: Options) -> Picture | Failure:
     return picture
 
 
-def _batches(jobs: Iterable[Job], batch_size: int | None) -> list[list[Job]]:
+def _batches(sizes: Mapping[Job, Size | None], batch_size: int | None) -> list[list[Job]]:
     """Put pictures together whose files say that they have one size, in the order of the first."""
     groups: dict = {}
-    for job in jobs:
-        size = picture_size(job.source)
+    for job, size in sizes.items():
         if size is None:
             count = 1
         else:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from ..data.pipeline import denormalise, normalise
@@ -17,6 +18,7 @@ from ..training.run import Run
 from .encoded import decode_or_nothing
 from .formats import FILE_FORMATS, SMALLEST_SIDE
 from .model_pixels import pixels_of, write_pixels
+from .saved_network import write_architecture
 
 ENCODED_TYPES, PNG_CHANNELS = {"uint8", "uint16"}, 4
 DIRECTIONS = ("x_to_y", "y_to_x")
@@ -150,6 +152,8 @@ def save_translator(
     with writing(path) as beside, tensorflow_disk_errors(path):
         tf.saved_model.save(translator, str(beside), signatures)
         write_pixels(beside, takes, gives)
+        if isinstance(generator, keras.Model):
+            write_architecture(generator, translator.weights, size_multiple, beside)
 
 
 def export_run(folder: Path, output: Path, format: str = "saved_model", **options) -> list[Path]:

@@ -1,5 +1,6 @@
 """Translate a film frame by frame, in constant memory, with its sound and its timing."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -12,6 +13,9 @@ from ..extras import how_to_install
 from ..files import writing
 from ..pictures import side_by_side as beside_each_other
 from ..progress import ProgressLine, log
+from .film_colours import FilmColours
+from .film_sound import add_sound
+from .smoothing import Smoothing
 
 # Suffix of a film to write: container, video encoder and its settings, encoder of sound that has to
 # be encoded anew.
@@ -27,8 +31,6 @@ FORMATS = {
 DEMUXERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,gif"
 BATCH_PIXELS = 2**20
 MAX_BATCH = 16
-UNSPECIFIED = 2  # in FFmpeg's enumerations of colour spaces, primaries and transfer functions
-BT709, SMPTE170M = 1, 6
 
 
 def check_output(path: Path) -> None:
@@ -64,13 +66,16 @@ def translate_video(
     target: Path,
     batch_size: int | None = None,
     side_by_side: bool = False,
+    smooth: float = 0.0,
 ) -> int:
     """Translate every frame of a film.
 
     Each frame keeps its timestamp, sound is copied as it is where the container can hold it and
     encoded anew where not, rotated films come out upright, and colours are read and written by the
-    film's own description. Subtitles and data are left out. Frames with an odd side get one row or
-    column more, the last one again, since the encoders take even sides.
+    film's own description; what is HDR or of BT.2020 becomes BT.709. Tracks that cannot be kept
+    (subtitles, data, sound of no known kind) are named and left out, and a film that was cut short is
+    translated to its last whole frame. Frames with an odd side get one row or column more, the last
+    one again, since the encoders take even sides.
 
     Args:
         translate: From uint8 images `[N, H, W, 3]` to the same.
@@ -78,6 +83,7 @@ def translate_video(
         target: Film to write: .mp4, .m4v, .mov, .mkv or .webm.
         batch_size: Frames translated at once (default: as many as make a megapixel, at most 16).
         side_by_side: Put the original to the left of each translated frame.
+        smooth: See `Smoothing`; 0 is none.
 
     Returns:
         The number of frames written.
@@ -89,7 +95,7 @@ def translate_video(
     check_output(target)
     with _open_film(source) as (film, video), writing(target) as beside, _encoding(av, target):
         total = video.frames or _count_frames(source)
-        events = _events(film, video, source)
+        events = _events(av, film, video, source)
         before, first = [], None  # sound may come before the first frame
         for event in events:
             if isinstance(event, av.VideoFrame):
@@ -98,15 +104,15 @@ def translate_video(
             before.append(event)
         if first is None:
             raise UserError(f"{source} holds no frame that can be read")
-        container, *_ = FORMATS[target.suffix.lower()]
+        container, *_, sound_encoder = FORMATS[target.suffix.lower()]
+        _say_what_is_left_out(film, video)
         options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
         with (
             av.open(str(beside), "w", format=container, options=options) as output,
             ProgressLine(total, "translating frames") as line,
         ):
-            sounds = {
-                stream.index: _add_sound(output, stream, target) for stream in film.streams.audio
-            }
+            sounds = add_sound(av, output, film.streams.audio, target, sound_encoder)
+            smoothing = Smoothing(smooth) if smooth else None
             frames = _FrameWriter(av, output, video, first, target, side_by_side)
             if batch_size is None:
                 batch_size = max(1, min(MAX_BATCH, BATCH_PIXELS // (first.width * first.height)))
@@ -116,6 +122,8 @@ def translate_video(
                 originals = np.stack([frames.pixels(frame) for frame in batch])
                 translated = translate(originals)
                 for frame, original, picture in zip(batch, originals, translated, strict=True):
+                    if smoothing:
+                        picture = smoothing(original, picture)
                     frames.write(frame, original, picture)
                     line.update(frames.count)
                 batch.clear()
@@ -125,12 +133,27 @@ def translate_video(
                     batch.append(event)
                     if len(batch) == batch_size:
                         write_batch()
-                else:
+                elif event.stream.index in sounds:
                     sounds[event.stream.index](event)
             if batch:
                 write_batch()
             frames.end()
+    if frames.count < video.frames:
+        log(f"{source} was cut short: {frames.count} of its {video.frames} frames are there")
     return frames.count
+
+
+def _say_what_is_left_out(film, video) -> None:
+    others = [one.type for one in film.streams if one.type != "audio" and one is not video]
+    if others:
+        counts = ", ".join(
+            f"{count} of {kind}" for kind, count in Counter(map(_kind, others)).items()
+        )
+        log(f"tracks that are left out: {counts}")
+
+
+def _kind(type_: str) -> str:
+    return {"subtitle": "subtitles", "attachment": "attached files"}.get(type_, type_)
 
 
 @contextmanager
@@ -162,18 +185,40 @@ def _count_frames(path: Path) -> int:
         return max(1, sum(packet.size > 0 for packet in film.demux(video)))
 
 
-def _events(film, video, source: Path) -> Iterator:
-    """Decoded frames and packets of sound, as they come in the file."""
-    import av
-
-    try:
-        for packet in film.demux(video, *film.streams.audio):
-            if packet.stream.index == video.index:
-                yield from packet.decode()
+def _events(av, film, video, source: Path) -> Iterator:
+    """Decoded frames and packets of sound, as they come in the file, to the last that is whole."""
+    damaged = 0
+    sounds = [stream for stream in film.streams.audio if stream.codec_context is not None]
+    packets = film.demux(video, *sounds)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            break
+        except av.FFmpegError as error:
+            log(
+                f"{source} cannot be read to its end ({_reason(error)}); what came before it is kept"
+            )
+            break
+        is_sound = packet.stream.index != video.index
+        if packet.is_corrupt:  # cut off; a decoder would make up what is missing
+            damaged += not is_sound
+            continue
+        if is_sound:
+            yield packet
+            continue
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            damaged += 1
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                damaged += 1
             else:
-                yield packet
-    except av.FFmpegError as error:
-        raise UserError(f"{source} cannot be read to its end ({_reason(error)})") from error
+                yield frame
+    if damaged:
+        log(f"damaged frames of {source} that are left out: {damaged}")
 
 
 @contextmanager
@@ -186,40 +231,6 @@ def _encoding(av, target: Path) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def _add_sound(output, stream, target: Path) -> Callable:
-    """Add a stream of sound to a film; returns what takes its packets."""
-    try:
-        copy = output.add_stream_from_template(stream)
-    except ValueError:
-        return _encode_sound(output, stream, target)
-
-    def write(packet):
-        if packet.dts is not None:  # an empty one marks the end
-            packet.stream = copy
-            output.mux(packet)
-
-    return write
-
-
-def _encode_sound(output, stream, target: Path) -> Callable:
-    *_, encoder = FORMATS[target.suffix.lower()]
-    rate = 48000 if encoder == "libopus" else stream.codec_context.sample_rate
-    sound = output.add_stream(encoder, rate=rate, layout=stream.codec_context.layout.name)
-    codec = stream.codec_context.codec.canonical_name
-    log(
-        f"a {target.suffix} cannot hold {codec} sound: it is encoded anew, as "
-        f"{encoder.removeprefix('lib')}"
-    )
-
-    def write(packet):
-        for frame in packet.decode():
-            output.mux(sound.encode(frame))
-        if packet.dts is None:
-            output.mux(sound.encode(None))
-
-    return write
 
 
 class _FrameWriter:
@@ -238,7 +249,9 @@ class _FrameWriter:
         self._av, self._output, self._side_by_side = av, output, side_by_side
         self._shape = (first.height, first.width)
         self._time_base, self._rate = video.time_base, video.average_rate or 25
-        self._colours = _colours(av, first)
+        self._colours = FilmColours(av, first)
+        if self._colours.note:
+            log(self._colours.note)
         self._last, self.count = None, 0
 
         height, width, _ = self.pixels(first).shape
@@ -254,8 +267,7 @@ class _FrameWriter:
             upright = first.rotation % 180 == 0
             context.sample_aspect_ratio = aspect if upright else 1 / aspect
         context.color_range = av.video.reformatter.ColorRange.MPEG
-        context.colorspace = self._colours[1]
-        context.color_primaries, context.color_trc = first.color_primaries, first.color_trc
+        context.colorspace, context.color_primaries, context.color_trc = self._colours.tags
         self._stream = stream
         if (width % 2, height % 2) != (0, 0):
             log(
@@ -265,10 +277,7 @@ class _FrameWriter:
     def pixels(self, frame) -> np.ndarray:
         """A decoded frame as uint8 RGB `[H, W, 3]`, upright."""
         height, width = self._shape  # of the first: a stream may change its size
-        array = frame.to_ndarray(
-            width=width, height=height, format="rgb24", src_colorspace=self._colours[0]
-        )
-        return np.rot90(array, round(frame.rotation / 90))
+        return np.rot90(self._colours.pixels(frame, height, width), round(frame.rotation / 90))
 
     def write(self, frame, original: np.ndarray, translated: np.ndarray) -> None:
         """Encode uint8 `[H, W, 3]` in the place of `frame`."""
@@ -279,7 +288,7 @@ class _FrameWriter:
         picture = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
         picture = picture.reformat(
             format="yuv420p",
-            dst_colorspace=self._colours[0],
+            dst_colorspace=self._colours.matrix,
             dst_color_range=self._av.video.reformatter.ColorRange.MPEG,
         )
         pts = frame.pts
@@ -294,23 +303,3 @@ class _FrameWriter:
     def end(self) -> None:
         """Write what the encoder still holds."""
         self._output.mux(self._stream.encode(None))
-
-
-def _colours(av, frame) -> tuple:
-    """The matrix between RGB and the frame's YUV: for the converter, and as it is tagged.
-
-    Untagged films are read as players do it: BT.709 from 720 lines on, BT.601 below.
-    """
-    names = av.video.reformatter.Colorspace
-    known = {
-        1: names.ITU709,
-        4: names.FCC,
-        5: names.ITU601,
-        6: names.ITU601,
-        7: names.SMPTE240M,
-        9: names.BT2020,
-    }
-    if int(frame.colorspace) in known:
-        return known[int(frame.colorspace)], int(frame.colorspace)
-    tag = BT709 if min(frame.width, frame.height) >= 720 else SMPTE170M
-    return known[tag], tag

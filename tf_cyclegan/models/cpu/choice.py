@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 _for_export = ContextVar("for_export", default=False)
+_sizes_may_be_open = ContextVar("sizes_may_be_open", default=False)
 
 
 @contextmanager
@@ -28,6 +29,21 @@ def plain_operations() -> Iterator[None]:
 def exporting() -> bool:
     """Whether what is computed here is within `plain_operations`."""
     return _for_export.get()
+
+
+@contextmanager
+def also_of_open_sizes() -> Iterator[None]:
+    """Say that what is traced here stays in this process, so that it may be fast at any size."""
+    before = _sizes_may_be_open.set(True)
+    try:
+        yield
+    finally:
+        _sizes_may_be_open.reset(before)
+
+
+def applies_to_open_sizes(channels: int, dtype) -> bool:
+    """`applies`, within `also_of_open_sizes`, where nothing but the number of channels is known."""
+    return _sizes_may_be_open.get() and applies([channels], dtype)
 
 
 def applies(shape, dtype) -> bool:

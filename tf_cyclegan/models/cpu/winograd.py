@@ -64,20 +64,51 @@ def reflected_tiles(batch: int, height: int, width: int) -> np.ndarray:
 
 def pays(shape, dtype) -> bool:
     """Whether to convolve images of a shape, `[N, H, W, C]` with None for what is unknown, this way."""
-    return choice.applies(shape, dtype) and not (shape[1] % OUTPUT_TILE or shape[2] % OUTPUT_TILE)
+    if choice.applies(shape, dtype):
+        return not (shape[1] % OUTPUT_TILE or shape[2] % OUTPUT_TILE)
+    return choice.applies_to_open_sizes(shape[-1], dtype)
 
 
 def convolve_reflected(images, kernel):
     """Convolve images that continue beyond their borders in their mirror image.
 
     Args:
-        images: `[N, H, W, C]`, all sizes known, H and W multiples of 4.
+        images: `[N, H, W, C]`, all sizes known and H and W multiples of 4; or some unknown, H and W
+            being 2 at least, to translate alone.
         kernel: `[3, 3, C, K]`.
 
     Returns:
         `[N, H, W, K]`.
     """
+    if None in images.shape:
+        return _convolve_open(images, kernel)
     return _differentiable(images, kernel)
+
+
+def _convolve_open(images, kernel):
+    """`_convolve` of images whose sizes are known when it runs: tiles may reach beyond them."""
+    batch, height, width, channels = ops.shape(images)
+    filters = kernel.shape[-1]
+    of_input, _, of_output = _transforms(images.dtype)
+    rows, columns = _positions_open(height), _positions_open(width)
+    image = ops.arange(batch, dtype="int32")[:, None, None] * height
+    row = image + rows[:, None, None, :, None]
+    places = ops.reshape(row * width + columns[None, :, None, None, :], [-1])
+    tiles = ops.take(ops.reshape(images, [-1, channels]), places, axis=0)
+    tiles = _at_places_open(of_input, ops.reshape(tiles, [INPUT_TILE**2, -1, channels]))
+    output = _at_places_open(of_output, ops.matmul(tiles, _transformed_kernel(kernel)))
+    grid = [batch, ops.shape(rows)[1], ops.shape(columns)[1]]
+    output = ops.reshape(output, [OUTPUT_TILE, OUTPUT_TILE, *grid, filters])
+    output = ops.transpose(output, [2, 3, 0, 4, 1, 5])
+    covered = [batch, grid[1] * OUTPUT_TILE, grid[2] * OUTPUT_TILE, filters]
+    return ops.reshape(output, covered)[:, :height, :width]
+
+
+def _positions_open(size):
+    """As in `reflected_tiles`; where a tile lies outside the image altogether, anything will do."""
+    starts = ops.arange(0, size, OUTPUT_TILE, dtype="int32")
+    inside = ops.abs(ops.arange(INPUT_TILE, dtype="int32")[:, None] - 1 + starts)
+    return ops.maximum(ops.minimum(inside, 2 * (size - 1) - inside), 0)
 
 
 def _convolve(images, kernel):
@@ -141,6 +172,12 @@ def _at_places(matrix, values):
     first, *others = values.shape
     product = ops.matmul(matrix, ops.reshape(values, [first, math.prod(others)]))
     return ops.reshape(product, [matrix.shape[0], *others])
+
+
+def _at_places_open(matrix, values):
+    places, channels = matrix.shape[0], values.shape[-1]
+    product = ops.matmul(matrix, ops.reshape(values, [matrix.shape[1], -1]))
+    return ops.reshape(product, [places, -1, channels])
 
 
 def _transposed(matrices):

@@ -1,0 +1,211 @@
+"""Large pictures in tiles, beside the same pictures at once."""
+
+import itertools
+
+import keras
+import numpy as np
+import psutil
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import tf_cyclegan as cg
+from tf_cyclegan import translate
+from tf_cyclegan.models import resnet_generator
+from tf_cyclegan.models.statistics import Pooled, normalising_by
+from tf_cyclegan.translation import pictures, tiles
+from tf_cyclegan.translation.area import Area
+from tf_cyclegan.translation.memory import parse_memory
+from tf_cyclegan.translation.memory_of_network import bytes_per_pixel
+from tf_cyclegan.translation.pictures import PictureTranslator
+from tf_cyclegan.translation.tiles import Tiled
+from tf_cyclegan.translation.translator import Translator, save_translator
+
+SIDE = 96
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A residual generator of one block; a pixel depends on those up to 20 pixels away."""
+    network = resnet_generator(1, 4, affine=True)
+    random = np.random.default_rng(0)
+    for weight in network.weights:
+        weight.assign(random.normal(0.0, 0.2, weight.shape) + ("scale" in weight.path))
+    return network
+
+
+@pytest.fixture(scope="module")
+def image():
+    """A scene of which no two parts look alike: dark to bright, smooth to rough. `[150, 230, 3]`."""
+    y, x = np.mgrid[:150, :230] / [[[150]], [[230]]]
+    random = np.random.default_rng(1).normal(0, 1, [150, 230, 3])
+    scene = np.stack([x, y, x * y], axis=-1) + 0.3 * (x**2)[..., None] * random
+    return np.clip(255 * scene, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def area(image):
+    def read(top, left, height, width):
+        part = image[top : top + height, left : left + width]
+        assert part.shape[:2] == (height, width)  # nothing outside is asked for
+        return part / np.float32(127.5) - 1
+
+    return Area(*image.shape[:2], read)
+
+
+@pytest.fixture(scope="module")
+def at_once(network, image):
+    padded = np.pad(image, [(0, 2), (0, 2), (0, 0)], mode="symmetric") / np.float32(127.5) - 1
+    return np.asarray(network(padded[None]))[0, :150, :230]
+
+
+@pytest.fixture(scope="module")
+def tiled(network):
+    return Tiled(network, 4, SIDE)
+
+
+def test_statistics_are_those_of_all_batches():
+    random = np.random.default_rng(0)
+    layer = cg.models.InstanceNormalization(affine=False)
+    first, second = (tf.constant(random.normal(3, 2, [2, 4, 5, 3]), tf.float32) for _ in "ab")
+    with normalising_by(Pooled()) as statistics:
+        normal = layer(first)
+    np.testing.assert_allclose(np.mean(normal, (0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(np.std(normal, (0, 1, 2)), 1, atol=1e-4)
+    with normalising_by(Pooled(statistics.values, 1)) as statistics:
+        layer(second)
+    both = np.concatenate([first, second])
+    mean, square = statistics.values[0]
+    np.testing.assert_allclose(mean, both.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(square, (both**2).mean((0, 1, 2)), rtol=1e-5)
+    with normalising_by(tiles.Given(statistics.values)):
+        given = layer(second)
+    deviation = np.sqrt(both.var((0, 1, 2)) + 1e-5)
+    expected = (np.asarray(second) - both.mean((0, 1, 2))) / deviation
+    np.testing.assert_allclose(given, expected, atol=1e-4)
+
+
+def test_with_the_pictures_own_statistics_tiles_are_the_picture(
+    network, area, at_once, tiled, monkeypatch
+):
+    whole = np.pad(area.read(0, 0, 150, 230), [(0, 2), (0, 2), (0, 0)], mode="symmetric")
+    with normalising_by(Pooled()) as statistics:
+        network(whole[None])
+    monkeypatch.setattr(tiled, "statistics", lambda *_: statistics.values)
+    result = np.concatenate(list(tiled.rows(area)))
+    assert result.shape == at_once.shape
+    difference = np.abs(result - at_once)
+    assert difference.max() < 0.3  # where tiles meet, they do not know all that lies beyond
+    assert np.median(difference) < 2e-3 and difference.mean() < 5e-3
+    # What is in one tile alone is the same to rounding.
+    assert difference[:28, :28].max() < 1e-4
+
+
+def test_samples_come_close_and_seams_do_not_show(area, at_once, tiled, monkeypatch):
+    monkeypatch.setattr(tiles, "SAMPLE", 48)
+    advanced = []
+    result = np.concatenate(list(tiled.rows(area, lambda: advanced.append(1))))
+    assert len(advanced) == tiled.work(area)
+    error = np.abs(result - at_once).mean()
+    # Each tile by statistics of its own, as cutting a picture up gives it.
+    monkeypatch.setattr(tiles, "Given", lambda _: None)
+    alone = Tiled(tiled._network, 4, SIDE)
+    monkeypatch.setattr(alone, "statistics", lambda *_: [])
+    apart = np.abs(np.concatenate(list(alone.rows(area))) - at_once).mean()
+    assert error < 0.4 * apart
+
+
+def test_tiles_cover_and_their_weights_are_one():
+    for size, tile, multiple in ((150, 96, 4), (97, 96, 32), (1000, 128, 8), (90, 96, 4)):
+        starts = tiles._starts(size, tile, multiple)
+        assert starts[0] == 0 and starts[-1] + tile >= min(size, tile)
+        assert starts[-1] + tile < max(size, tile) + multiple
+        assert all(
+            b - a <= tile - 2 * tiles.MARGIN + multiple for a, b in itertools.pairwise(starts)
+        )
+        assert not any(start % multiple for start in starts)
+        total = np.zeros(starts[-1] + tile)
+        for start, weights in zip(starts, tiles._weights(starts, tile), strict=True):
+            total[start : start + tile] += weights
+        np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+def test_memory_is_counted(network):
+    inputs = keras.Input([None, None, 3])
+    one = keras.layers.Conv2D(8, 1, use_bias=False)(inputs)
+    assert bytes_per_pixel(keras.Model(inputs, one), 1) == 4 * (3 + 8)
+    two = keras.layers.Conv2D(16, 1, use_bias=False)(one)
+    kept = keras.layers.Concatenate()([one, two])  # 8 channels wait for the others
+    assert bytes_per_pixel(keras.Model(inputs, two), 1) == 4 * (8 + 16)
+    assert bytes_per_pixel(keras.Model(inputs, kept), 1) == pytest.approx(4 * (8 + 16 + 24))
+    wide = bytes_per_pixel(resnet_generator(1, 8), 4)
+    assert 1.8 < wide / bytes_per_pixel(resnet_generator(1, 4), 4) < 2.2
+
+
+@pytest.mark.parametrize(("text", "bytes_"), [("2GB", 2e9), ("1.5 gb", 1.5e9), ("500MB", 5e8)])
+def test_amounts_of_memory(text, bytes_):
+    assert parse_memory(text) == bytes_
+
+
+@pytest.mark.parametrize("text", ["2", "GB", "-1GB", "2TB", "nanGB", "infGB", ""])
+def test_what_is_no_amount_of_memory(text):
+    with pytest.raises(cg.UserError, match="it takes an amount such as 2GB"):
+        parse_memory(text)
+
+
+def test_a_saved_model_is_tiled_where_memory_is_short(
+    network, image, at_once, tmp_path, command, monkeypatch
+):
+    """By the network within it; one that does not say what it is, is translated at once."""
+    monkeypatch.setattr(pictures, "LARGEST_TILE", SIDE)
+    monkeypatch.setattr(pictures, "SMALLEST_TILE", SIDE)
+    monkeypatch.setattr(pictures, "CERTAINLY_ENOUGH", 10**9)
+    monkeypatch.setattr(pictures, "TRACES", 0)
+    monkeypatch.setattr(tiles, "SAMPLE", 48)
+    save_translator(network, 4, tmp_path / "model")
+    Image.fromarray(image).save(tmp_path / "in.png")
+    taken = psutil.Process().memory_info().rss
+    monkeypatch.setattr(pictures.psutil.Process, "memory_info", lambda _: FakeMemory)
+    monkeypatch.setattr(pictures, "free_bytes", lambda: 10**12)
+    FakeMemory.rss = 10**9
+    needed = bytes_per_pixel(network, 4) * 150 * 230
+    tile = bytes_per_pixel(network, 4) * SIDE**2 + pictures.BAND_BYTES * SIDE * 230
+    tile += 2 * image.nbytes
+    assert tile < needed and taken
+    results = {}
+    for name, beside in {"tiled": (tile + needed) / 2, "whole": 1.1 * needed}.items():
+        memory = f"{(1e9 + beside) / 1e6}MB"
+        options = ("--input", tmp_path / "in.png", "--output", tmp_path / f"{name}.png")
+        code, errors = command(
+            translate.main, "--model", tmp_path / "model", *options, "--memory", memory
+        )
+        assert code == 0, errors
+        results[name] = np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int)
+    expected = np.round((at_once + 1) * 127.5)
+    assert np.abs(results["whole"] - expected).max() <= 1
+    assert 0 < np.abs(results["tiled"] - expected).mean() < 16
+    small = cg.load_translator(tmp_path / "model", memory=f"{(1e9 + 0.9 * tile) / 1e6}MB")
+    with pytest.raises(cg.UserError, match=r"150 needs .* more with --memory, or scale"):
+        small(image)
+    file = tmp_path / "model" / "assets.extra" / "network.json"
+    file.write_text(file.read_text()[:-100])
+    with pytest.raises(cg.UserError, match=r"is damaged .* export the model again"):
+        cg.load_translator(tmp_path / "model")
+    file.unlink()
+    small = cg.load_translator(tmp_path / "model", memory=f"{(1e9 + 0.9 * tile) / 1e6}MB")
+    assert np.abs(small(image) - expected).max() <= 1
+
+
+class FakeMemory:
+    rss = 0
+
+
+def test_several_large_pictures(network, image, monkeypatch):
+    monkeypatch.setattr(tiles, "SAMPLE", 48)
+    translate_ = PictureTranslator(Translator(network, 4), network=network, size_multiple=4)
+    monkeypatch.setattr(translate_, "is_large", lambda height, width, count=1: True)
+    monkeypatch.setattr(translate_, "_side", lambda area, budget: SIDE)
+    told = []
+    both = translate_(np.stack([image, image]), lambda *counts: told.append(counts))
+    np.testing.assert_array_equal(both[0], both[1])
+    assert told[0] == (1, told[-1][0]) and told[-1][0] == told[-1][1]

@@ -1,0 +1,128 @@
+"""A TIFF to a TIFF strip by strip, so that neither has to be in memory as a whole."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..data.tiff import Tiff
+from ..data.unreadable import UnreadableImage
+from ..files import disk_errors, writing
+from ..pixels import PixelFormat
+from .area import Area
+
+STRIP_ROWS = 64
+LARGEST_CLASSIC = 2**31  # bytes of samples from which on the file is a BigTIFF
+COLOUR = 2  # of the tag PhotometricInterpretation: red, green and blue
+
+
+class TiffRows:
+    """A TIFF whose samples are a domain's as they are, read as they are needed.
+
+    Args:
+        file: Of the TIFF, open.
+        takes: What its pixels must be; 8-bit colour may have transparency.
+        max_pixels: It may not have more.
+
+    Raises:
+        UnreadableImage: It is none, or has to be turned or converted first.
+    """
+
+    def __init__(self, file: BinaryIO, takes: PixelFormat, max_pixels: int):
+        self._tiff, self._takes = Tiff(file, max_pixels), takes
+        tiff = self._tiff
+        self.has_alpha = takes.dtype == "uint8" and takes.channels == 3 and tiff.has_alpha
+        is_colour = takes.channels != 3 or tiff.photometric == COLOUR
+        fits = (tiff.dtype, tiff.channels) == (takes.dtype, takes.channels + self.has_alpha)
+        if tiff.orientation != 1 or tiff.has_profile or not is_colour or not fits:
+            raise UnreadableImage("it has to be decoded as a whole")
+        self.height, self.width = tiff.height, tiff.width
+        self.outside = 0
+        self._rows, self._samples = range(0), np.zeros([0, 0, 0])
+        self._read(0, 1)  # tells how it is packed
+
+    @property
+    def area(self) -> Area:
+        """The picture on white, for a network."""
+
+        def read(top: int, left: int, height: int, width: int) -> np.ndarray:
+            return self._takes.to_unit(self.on_white(top, height)[:, left : left + width])
+
+        return Area(self.height, self.width, read)
+
+    def on_white(self, top: int, height: int) -> np.ndarray:
+        """`[height, W, C]` without transparency."""
+        samples = self._read(top, height)
+        if not self.has_alpha:
+            return samples
+        alpha = samples[..., 3:] / np.float32(255)
+        return np.round(samples[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+    def alpha(self, top: int, height: int) -> np.ndarray:
+        """uint8 `[height, W, 1]`, where it has transparency."""
+        return self._read(top, height)[..., 3:]
+
+    def _read(self, top: int, height: int) -> np.ndarray:
+        """Rows, which are kept until others are asked for: tiles beside each other share them."""
+        if not (top >= self._rows.start and top + height <= self._rows.stop):
+            self._samples = self._tiff.read(top, 0, height, self.width)
+            self._rows = range(top, top + height)
+        return self._samples[top - self._rows.start : top - self._rows.start + height]
+
+
+def write_rows(path: Path, rows: Iterable[np.ndarray], height: int, width: int, pixels: PixelFormat,
+               has_alpha: bool = False) -> None:  # fmt: skip
+    """Write a TIFF as its rows come, packed with deflate.
+
+    Args:
+        path: Of the file, which appears when it is whole.
+        rows: `[n, W, C]`, from top to bottom.
+        height: Of all of them.
+        width: Of each.
+        pixels: What they are made of.
+        has_alpha: The last of C is transparency, beside the channels of `pixels`.
+
+    Raises:
+        CannotWrite: The disk is full, read-only or otherwise refuses.
+    """
+    import tifffile
+
+    channels = pixels.channels + has_alpha
+    shape = (height, width, channels) if channels > 1 else (height, width)
+    is_large = height * width * channels * np.dtype(pixels.dtype).itemsize > LARGEST_CLASSIC
+    with (
+        writing(path) as beside,
+        disk_errors(path),
+        tifffile.TiffWriter(beside, bigtiff=is_large) as file,
+    ):
+        file.write(
+            map(_packed, _strips(rows)),
+            shape=shape,
+            dtype=pixels.dtype,
+            photometric="rgb" if pixels.channels == 3 else "minisblack",
+            extrasamples=["unassalpha"] if has_alpha else None,
+            planarconfig="contig" if channels > 1 else None,
+            rowsperstrip=STRIP_ROWS,
+            compression="adobe_deflate",
+            software=False,
+            metadata=None,
+        )
+
+
+def _packed(strip: np.ndarray) -> bytes:
+    return zlib.compress(np.ascontiguousarray(strip).tobytes())
+
+
+def _strips(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pieces of any number of rows as strips of `STRIP_ROWS` rows, the last of what is left."""
+    waiting: np.ndarray | None = None
+    for piece in pieces:
+        waiting = piece if waiting is None else np.concatenate([waiting, piece])
+        whole = len(waiting) // STRIP_ROWS * STRIP_ROWS
+        for top in range(0, whole, STRIP_ROWS):
+            yield waiting[top : top + STRIP_ROWS]
+        waiting = waiting[whole:].copy()
+    if waiting is not None and len(waiting):
+        yield waiting

@@ -1,0 +1,177 @@
+"""Pictures of any size in bounded memory: tile by tile, with the norms' statistics of the whole.
+
+First samples of the picture, at full size and spread over all of it, go through the network together,
+which gives each instance norm its mean and variance (see `models.statistics`). Then tiles that overlap
+are translated with those, and blended where they do.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..models.cpu.choice import also_of_open_sizes
+from ..models.statistics import Given, Pooled, normalising_by
+from .area import Area
+
+MARGIN = 32  # pixels that a tile reaches into its neighbour, at least half of what they share
+DEAD = 8  # outermost pixels of a tile, which know nothing of what follows them, and do not count
+SAMPLE = 256  # pixels a side of a sample
+LEAST_SAMPLES = 16
+SHARE = 1 / 16  # of the picture that is sampled
+LARGEST_TILE = 1536  # pixels a side
+SMALLEST_TILE = 256
+
+
+class Tiled:
+    """A network for pictures that are too large to be translated at once.
+
+    Args:
+        network: Of convolutions and instance norms, from `[N, H, W, C]` in [-1, 1] to such images.
+        size_multiple: Heights and widths that it takes are multiples of this.
+        side: Of the tiles, in pixels; it is made a multiple of `size_multiple`.
+    """
+
+    def __init__(self, network: keras.Model, size_multiple: int, side: int):
+        self._network = network
+        self._multiple = size_multiple
+        self._side = max(side // size_multiple, 1) * size_multiple
+        self._pool = tf.function(self._pooled, autograph=False)
+        self._translate = tf.function(self._with_statistics, autograph=False)
+
+    def _pooled(self, images, before, count):
+        with normalising_by(Pooled(before, count)) as statistics:
+            self._network(images, training=False)
+        return statistics.values
+
+    def _with_statistics(self, images, values):
+        with normalising_by(Given(values)):
+            return tf.cast(self._network(images, training=False), tf.float32)
+
+    def work(self, area: Area) -> int:
+        """How many tiles and batches of samples `rows` goes through, the pieces of its progress."""
+        tile = self._tile(area)
+        count = [
+            len(_starts(*pair, self._multiple)) for pair in zip(_size(area), tile, strict=True)
+        ]
+        return math.prod(count) + len(self._samples(area)[1])
+
+    def rows(self, area: Area, advance: Callable[[], None] = lambda: None) -> Iterator[np.ndarray]:
+        """Translate a picture.
+
+        Args:
+            area: The picture.
+            advance: Called after every piece of `work`.
+
+        Yields:
+            float32 `[rows, W, C]` in [-1, 1], from top to bottom.
+        """
+        values = self.statistics(area, advance)
+        (height, width), (tile_height, tile_width) = _size(area), self._tile(area)
+        tops = _starts(height, tile_height, self._multiple)
+        lefts = _starts(width, tile_width, self._multiple)
+        down, across = _weights(tops, tile_height), _weights(lefts, tile_width)
+        band = None
+        for number, top in enumerate(tops):
+            for left, weights in zip(lefts, across, strict=True):
+                part = _mirrored(area, top, left, tile_height, tile_width)
+                with also_of_open_sizes():
+                    tile = self._translate(part[None], values)[0].numpy()
+                if band is None:
+                    band = np.zeros(
+                        [tile_height, lefts[-1] + tile_width, tile.shape[-1]], np.float32
+                    )
+                tile *= down[number][:, None, None] * weights[:, None]
+                band[:, left : left + tile_width] += tile
+                advance()
+            following = tops[number + 1] if number + 1 < len(tops) else height
+            done = following - top
+            yield band[:done, :width]
+            rest = band[done:].copy()
+            band = np.concatenate([rest, np.zeros_like(band[: min(done, tile_height)])])
+
+    def statistics(self, area: Area, advance: Callable[[], None] = lambda: None) -> list:
+        """What the network's norms shall normalise this picture by."""
+        shape, batches = self._samples(area)
+        values: list = []
+        for count, batch in enumerate(batches):
+            images = np.stack([_mirrored(area, *place, *shape) for place in sorted(batch)])
+            with also_of_open_sizes():
+                values = self._pool(images, values, tf.constant(count, tf.float32))
+            advance()
+        return values
+
+    def _tile(self, area: Area) -> tuple[int, int]:
+        height, width = (min(self._side, self._fitting(max(side, 8))) for side in _size(area))
+        return height, width
+
+    def _samples(self, area: Area) -> tuple[tuple[int, int], list[list[tuple[int, int]]]]:
+        """Size of the samples, and where they are, by batches that are each spread over the picture."""
+        shape = tuple(min(self._fitting(SAMPLE), tile) for tile in self._tile(area))
+        grid = [max(1, side // length) for side, length in zip(_size(area), shape, strict=True)]
+        places = [
+            [round(i * max(side - length, 0) / max(count - 1, 1)) for i in range(count)]
+            for side, length, count in zip(_size(area), shape, grid, strict=True)
+        ]
+        cells = [(top, left) for top in places[0] for left in places[1]]
+        wanted = min(len(cells), max(LEAST_SAMPLES, math.ceil(SHARE * len(cells))))
+        at_once = max(1, min(LEAST_SAMPLES, wanted, self._side**2 // math.prod(shape)))
+        batches = -(-wanted // at_once)
+        # Every so many cells, about the golden section of all: near each other are never two in turn.
+        stride = round(len(cells) * 0.618) or 1
+        while math.gcd(stride, len(cells)) > 1:
+            stride += 1
+        chosen = [cells[i * stride % len(cells)] for i in range(batches * at_once)]
+        return shape, [chosen[i * at_once : (i + 1) * at_once] for i in range(batches)]
+
+    def _fitting(self, side: int) -> int:
+        return -(-side // self._multiple) * self._multiple
+
+
+def _size(area: Area) -> tuple[int, int]:
+    return area.height, area.width
+
+
+def _starts(size: int, tile: int, multiple: int) -> list[int]:
+    """Where tiles begin that cover a side; the last may reach beyond it, by less than `multiple`."""
+    if size <= tile:
+        return [0]
+    count = math.ceil((size - 2 * MARGIN) / (tile - 2 * MARGIN))
+    last = -(-(size - tile) // multiple) * multiple
+    return [round(i * last / (count - 1) / multiple) * multiple for i in range(count)]
+
+
+def _weights(starts: list[int], tile: int) -> list[np.ndarray]:
+    """How much each tile counts at each of its pixels along a side; all of a pixel together are 1."""
+    size = starts[-1] + tile
+    all_weights = []
+    for number, start in enumerate(starts):
+        weights = np.ones(tile, np.float32)
+        if number:
+            weights *= _ramp(starts[number - 1] + tile - start, tile)
+        if number + 1 < len(starts):
+            weights *= _ramp(start + tile - starts[number + 1], tile)[::-1]
+        all_weights.append(weights)
+    total = np.zeros(size, np.float32)
+    for start, weights in zip(starts, all_weights, strict=True):
+        total[start : start + tile] += weights
+    return [
+        weights / total[start : start + tile]
+        for start, weights in zip(starts, all_weights, strict=True)
+    ]
+
+
+def _ramp(shared: int, tile: int) -> np.ndarray:
+    """From 0 to 1 within the pixels that a tile shares with the one before it."""
+    t = np.clip((np.arange(tile) + 0.5 - DEAD) / max(shared - 2 * DEAD, 1), 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def _mirrored(area: Area, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """A part of a picture, which goes on in its mirror where it ends."""
+    inside = (min(height, area.height - top), min(width, area.width - left))
+    part = area.read(top, left, *inside)
+    missing = [(0, height - inside[0]), (0, width - inside[1]), (0, 0)]
+    return np.pad(part, missing, mode="symmetric") if any(map(any, missing)) else part
