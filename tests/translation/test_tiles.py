@@ -18,6 +18,7 @@ from tf_cyclegan.translation.area import Area
 from tf_cyclegan.translation.memory import parse_memory
 from tf_cyclegan.translation.memory_of_network import bytes_per_pixel
 from tf_cyclegan.translation.pictures import PictureTranslator
+from tf_cyclegan.translation.saved_network import can_be_rebuilt
 from tf_cyclegan.translation.tiles import Tiled
 from tf_cyclegan.translation.translator import Translator, save_translator
 
@@ -198,6 +199,18 @@ def test_a_saved_model_is_tiled_where_memory_is_short(
 
 class FakeMemory:
     rss = 0
+
+
+def test_networks_of_other_layers_are_not_described(network):
+    class Doubling(keras.layers.Layer):
+        def call(self, inputs):
+            return 2 * inputs
+
+    inputs = keras.Input([None, None, 3])
+    assert can_be_rebuilt(network)
+    for layer in (Doubling(), keras.layers.Lambda(lambda images: 2 * images)):
+        inner = keras.Sequential([layer])
+        assert not can_be_rebuilt(keras.Model(inputs, inner(inputs)))
 
 
 def test_several_large_pictures(network, image, monkeypatch):

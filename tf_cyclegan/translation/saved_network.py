@@ -16,6 +16,15 @@ from ..errors import UserError
 FILE = Path("assets.extra") / "network.json"  # where SavedModels keep what TensorFlow does not read
 
 
+def can_be_rebuilt(network) -> bool:
+    """Whether what is translated with is a network of layers that Keras or this package knows."""
+    if not isinstance(network, keras.layers.Layer) or isinstance(network, keras.layers.Lambda):
+        return False
+    is_known = type(network).__module__.split(".")[0] in ("keras", __name__.split(".")[0])
+    inner = network.layers if isinstance(network, keras.Model) else []
+    return is_known and all(map(can_be_rebuilt, inner))
+
+
 def write_architecture(
     network: keras.Model, used: Sequence, size_multiple: int, folder: Path
 ) -> None:

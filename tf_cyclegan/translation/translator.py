@@ -18,7 +18,7 @@ from ..training.run import Run
 from .encoded import decode_or_nothing
 from .formats import FILE_FORMATS, SMALLEST_SIDE
 from .model_pixels import pixels_of, write_pixels
-from .saved_network import write_architecture
+from .saved_network import can_be_rebuilt, write_architecture
 
 ENCODED_TYPES, PNG_CHANNELS = {"uint8", "uint16"}, 4
 DIRECTIONS = ("x_to_y", "y_to_x")
@@ -152,7 +152,7 @@ def save_translator(
     with writing(path) as beside, tensorflow_disk_errors(path):
         tf.saved_model.save(translator, str(beside), signatures)
         write_pixels(beside, takes, gives)
-        if isinstance(generator, keras.Model):
+        if isinstance(generator, keras.Model) and can_be_rebuilt(generator):
             write_architecture(generator, translator.weights, size_multiple, beside)
 
 
