@@ -98,13 +98,16 @@ def main(arguments: list[str] | None = None) -> None:
 def _translate_pictures(options: Options) -> None:
     if options.smooth:
         raise UserError("--smooth is for --video; leave it out with --input")
-    takes, gives = pixels_of_model(options.model, options.direction)
+    window = None if options.range is None else parse_range("range", options.range)
+    try:
+        takes, gives = pixels_of_model(options.model, options.direction)
+    except UserError:
+        takes = gives = RGB8  # load_translator says it, after what is looked at before all else
     if options.side_by_side and takes != gives:
         raise UserError(
             f"--side-by-side puts pictures together that are alike; the model takes {takes} and gives "
             f"{gives}; leave it out"
         )
-    window = None if options.range is None else parse_range("range", options.range)
     jobs = _jobs(options, gives)
     import_tensorflow()
     how = translate_files.Options(

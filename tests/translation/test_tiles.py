@@ -139,8 +139,8 @@ def test_memory_is_counted(network):
     kept = keras.layers.Concatenate()([one, two])  # 8 channels wait for the others
     assert bytes_per_pixel(keras.Model(inputs, two), 1) == 4 * (8 + 16)
     assert bytes_per_pixel(keras.Model(inputs, kept), 1) == pytest.approx(4 * (8 + 16 + 24))
-    wide = bytes_per_pixel(resnet_generator(1, 8), 4)
-    assert 1.8 < wide / bytes_per_pixel(resnet_generator(1, 4), 4) < 2.2
+    wide = bytes_per_pixel(resnet_generator(1, 16), 4)
+    assert 1.8 < wide / bytes_per_pixel(resnet_generator(1, 8), 4) < 2.2
 
 
 @pytest.mark.parametrize(("text", "bytes_"), [("2GB", 2e9), ("1.5 gb", 1.5e9), ("500MB", 5e8)])
