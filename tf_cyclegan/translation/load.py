@@ -83,7 +83,12 @@ def load_translators(folder: str | Path) -> dict[Direction, "PictureTranslator"]
     }
 
 
-def _of_network(translator, size_multiple, pixels, memory=None) -> "PictureTranslator":
+def _of_network(
+    translator,
+    size_multiple: int,
+    pixels: tuple[PixelFormat, PixelFormat],
+    memory: int | None = None,
+) -> "PictureTranslator":
     import keras
 
     from .pictures import PictureTranslator
