@@ -123,6 +123,8 @@ def _translate_pictures(options: Options) -> None:
     )
     translate = load_translator(options.model, options.direction, options.memory)
     failures = translate_files.translate_files(translate, jobs, how)
+    for note, count in how.notes.items():
+        log(f"{count:,} {'pictures' if count > 1 else 'picture'}: {note}")
     if how.outside:
         log(
             f"{how.outside.total():,} samples of {len(how.outside)} pictures lie outside "

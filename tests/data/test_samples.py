@@ -314,7 +314,7 @@ def test_mixed_domains_are_refused_with_the_files_named_or_made_alike():
     np.testing.assert_array_equal(alike[0], eight.astype(int) * 257)
     first = read([samples("uint16", 4), five := samples("uint16", 5)], channels=4)
     np.testing.assert_array_equal(first[1], five[..., :4])
-    assert "X: 1 pictures the first 4 of 5 bands taken" in first.lines
+    assert "X: 1 picture: the first 4 of 5 bands taken" in first.lines
     with pytest.raises(UserError, match="it has 3 channels, and pictures of its domain have 4"):
         read([samples("uint16", 3)], channels=4)
     with pytest.raises(UserError, match="all samples of X are 7; pass --range-x=LOW,HIGH"):

@@ -204,6 +204,13 @@ def test_colours_become_srgb_or_stay_with_their_profile(run, tmp_path):
         assert (written.info.get("icc_profile") == ADOBE_RGB) == bool(options)
 
 
+def test_a_fourth_band_is_taken_for_transparency_with_a_word(run, tmp_path):
+    bands = [Image.new("L", (8, 8), value) for value in (90, 90, 90, 5)]
+    Image.merge("RGBA", bands).save(tmp_path / "infrared.tif")
+    code, errors = run("--input infrared.tif --output out.png")
+    assert code == 0 and "1 picture: the last band taken for transparency" in errors
+
+
 def test_samples_whose_range_nobody_knows_are_asked_for(run, tmp_path):
     ramp = np.linspace(0, 1, 64 * 64).reshape(64, 64)
     Image.fromarray(ramp.astype(np.float32)).save(tmp_path / "float.tif")

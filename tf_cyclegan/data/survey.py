@@ -114,7 +114,10 @@ class Survey:
                 f"{name}: {self.outside:,} of {self.samples:,} samples lie outside "
                 f"{pixels.low:.10g} to {pixels.high:.10g} and are taken as its ends"
             )
-        lines += [f"{name}: {count:,} pictures {note}" for note, count in self.notes.items()]
+        lines += [
+            f"{name}: {count:,} {'pictures' if count > 1 else 'picture'}: {note}"
+            for note, count in self.notes.items()
+        ]
         return lines
 
     def to_json(self) -> dict[str, Any]:

@@ -23,11 +23,13 @@ class Picture:
         pixels: uint8 `[H, W, 3]`, what is transparent lies on white; or samples of another domain.
         alpha: uint8 `[H, W]`, 255 where it covers all; None for a picture without transparency.
         profile: ICC profile that says what its colours are; None for sRGB.
+        notes: What was done to it that its owner should know.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     profile: bytes | None = None
+    notes: tuple[str, ...] = ()
 
     def with_pixels(self, pixels: np.ndarray) -> "Picture":
         """The same with other pixels, of the same size."""
@@ -69,14 +71,14 @@ def read_picture(
     size = scaled_size(picture.size, max_side)
     pixels = resized(picture.pixels, size, "bicubic")
     if takes != RGB8:
-        return Picture(pixels)
+        return Picture(pixels, notes=picture.notes)
     alpha = decode_alpha(encoded) if keep_alpha else None
     if alpha is not None:
         alpha = resized(Image.fromarray(alpha), size, "bicubic")[..., 0]
     # What was not converted to sRGB keeps the profile that says what it is.
     is_converted = any(note.startswith(CONVERTED) for note in decoded.notes)
     profile = None if is_converted else decode_profile(encoded)
-    return Picture(pixels, alpha, profile)
+    return Picture(pixels, alpha, profile, picture.notes)
 
 
 def scaled_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:

@@ -46,6 +46,7 @@ class Options:
         takes: What the pixels that the model takes are.
         window: What becomes black and white where pictures have more bits than the model.
         outside: Gets how many samples of each picture lie outside what the model takes.
+        notes: Gets how many pictures each thing was done to that their owner should know.
     """
 
     max_pixels: int
@@ -58,6 +59,7 @@ class Options:
     takes: PixelFormat = RGB8
     window: tuple[float, float] | None = None
     outside: Counter[Path] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,7 @@ def _read(job: Job, options: Options) -> Picture | Failure:
         return Failure(job, str(error))
     except OSError as error:
         return Failure(job, error.strerror or str(error))
+    options.notes.update(picture.notes)
     if outside := options.takes.outside(picture.pixels):
         options.outside[job.source] = outside
     height, width, _ = picture.pixels.shape
