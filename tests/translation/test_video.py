@@ -302,7 +302,7 @@ def test_tracks_of_data_are_left_out(inverter, tmp_path, command):
 
 @pytest.mark.parametrize("name", ["in.mkv", "in.mp4"])
 def test_a_film_cut_short_is_translated_as_far_as_it_goes(name, inverter, tmp_path, command):
-    whole = write_film(tmp_path / f"whole{name}", 256, 192, 24, sound=None, make=noise)
+    whole = write_film(tmp_path / f"whole{name}", 96, 64, 24, sound=None, make=noise)
     if name == "in.mp4":  # the table of contents in front, as what is streamed has it
         with (
             av.open(str(whole)) as film,
