@@ -49,7 +49,7 @@ SMALL = {
     "tpu_and_multi_gpu": [{"STEPS": 3}],
 }
 # Notebooks whose whole run is still to be made and stored.
-NOT_STORED = {"competition", "evaluate", "your_own_images"}
+NOT_STORED = {"competition", "evaluate"}
 NO_NETWORK = """
 import socket
 
