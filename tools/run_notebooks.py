@@ -49,7 +49,7 @@ SMALL = {
     "tpu_and_multi_gpu": [{"STEPS": 3}],
 }
 # Notebooks whose whole run is still to be made and stored.
-NOT_STORED = {"competition", "evaluate"}
+NOT_STORED = {"competition"}
 NO_NETWORK = """
 import socket
 
