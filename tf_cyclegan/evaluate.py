@@ -13,9 +13,12 @@ def main(arguments: list[str] | None = None) -> None:
     check(options)
     import_tensorflow()
     folder = evaluate(options)
-    results = json.loads((folder / "metrics.json").read_text())["directions"]
+    written = json.loads((folder / "metrics.json").read_text())
+    results = written["directions"]
     for direction, result in results.items():
         log(f"{direction}: {_summary(result)}")
+    if "fid_protocol" in written:
+        log(f"FID by {written['fid_protocol']}")
     log(f"wrote {folder / 'metrics.json'} and {folder / 'index.html'}")
 
 
@@ -26,7 +29,11 @@ def _summary(result: dict) -> str:
         if columns["translated"]:
             key, number = list(columns["translated"].items())[-1]
             untranslated = columns["untranslated"][key]
-            parts.append(f"{name} {number:.2f} ({untranslated:.2f} untranslated)")
+            told = f"{number:.2f}"
+            if "std" in columns["translated"]:
+                told += f" ± {columns['translated']['std']:.2f}"
+            named = key if name == "published_fid" else name
+            parts.append(f"{named} {told} ({untranslated:.2f} untranslated)")
     for name, columns in result.get("paired", {}).items():
         if columns["translated"] is not None:
             parts.append(f"{name} {columns['translated']:.4f}")

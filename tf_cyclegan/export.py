@@ -6,6 +6,7 @@ from typing import Literal
 
 from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
+from .methods.method import Weights
 from .settings import parse_size
 from .training.run import Run
 
@@ -33,6 +34,8 @@ class Options:
     browsers want them"""
     float16: bool = False
     """halve a LiteRT file: weights in float16, computed with in float32"""
+    weights: Weights | None = None
+    """of a run with --ema: the average (default), or what the last step left"""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -40,6 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(Options, arguments, "export")
     if (options.run is None) == (options.model is None):
         raise UserError("give either --run, the folder of a run, or --model, what convert wrote")
+    if options.model is not None and options.weights is not None:
+        raise UserError("--weights is of a run; --model is one network")
     of_format = {}
     if options.float16:
         _check_format("--float16", options.format, "litert")
@@ -55,7 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(export_model(options.model, options.output, options.format, **of_format))
         return
     output = options.output or Run(options.run).exports(options.format)
-    for path in export_run(options.run, output, options.format, **of_format):
+    paths = export_run(options.run, output, options.format, weights=options.weights, **of_format)
+    for path in paths:
         print(path)
 
 

@@ -4,6 +4,9 @@ Each function returns one value an image, shape [N]: who calls it decides what a
 several replicas can divide by the global batch. Discriminator outputs are logits [N, h, w, 1].
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from keras import ops
 
 
@@ -26,20 +29,60 @@ def cross_entropy(logits, target):
 
 def hinge(logits, target):
     """`max(0, 1 - D(.))` for target 1, `max(0, 1 + D(.))` for target 0 (Lim, Ye 2017, equation 13)."""
-    return _image_mean(ops.maximum(1.0 - (2.0 * target - 1.0) * logits, 0.0))
+    return _image_mean(ops.maximum(1.0 - _signed(logits, target), 0.0))
 
 
-ADVERSARIAL_LOSSES = {"lsgan": least_squares, "bce": cross_entropy, "hinge": hinge}
+def critic(logits, target):
+    """`-D(.)` for target 1, `D(.)` for target 0 (Arjovsky et al. 2017): a score without limits."""
+    return _image_mean(-_signed(logits, target))
 
 
-def generator_adversarial(adversarial_loss, fake_logits):
-    """What the generator pays while the discriminator can tell its images: shape [N]."""
-    return adversarial_loss(fake_logits, 1.0)
+def _signed(logits, target):
+    return (2.0 * target - 1.0) * logits
+
+
+class AdversarialLoss(NamedTuple):
+    """What each side of the game pays, as functions of logits and of what they should be, 1 or 0.
+
+    Attributes:
+        discriminator: What a discriminator pays for its logits.
+        generator: What a generator pays for the logits of its images.
+        boundary: An image is called real where its logit is above; None where no logit says so.
+    """
+
+    discriminator: Callable
+    generator: Callable
+    boundary: float | None
+
+
+ADVERSARIAL_LOSSES = {
+    "lsgan": AdversarialLoss(least_squares, least_squares, 0.5),
+    "bce": AdversarialLoss(cross_entropy, cross_entropy, 0.0),
+    "hinge": AdversarialLoss(hinge, critic, 0.0),
+    "wgan": AdversarialLoss(critic, critic, None),
+}
+
+
+def generator_adversarial(adversarial_loss, fake_logits, target=1.0):
+    """What the generator pays while the discriminator can tell its images: shape [N].
+
+    Args:
+        adversarial_loss: One of `ADVERSARIAL_LOSSES`, or a function of logits and target for both.
+        fake_logits: Of its images.
+        target: What it wants them to be.
+    """
+    pays = adversarial_loss
+    if isinstance(adversarial_loss, AdversarialLoss):
+        pays = adversarial_loss.generator
+    return pays(fake_logits, target)
 
 
 def discriminator_adversarial(adversarial_loss, real_logits, fake_logits):
     """What the discriminator pays for its mistakes, halved to slow it down (section 7.1): [N]."""
-    return 0.5 * (adversarial_loss(real_logits, 1.0) + adversarial_loss(fake_logits, 0.0))
+    pays = adversarial_loss
+    if isinstance(adversarial_loss, AdversarialLoss):
+        pays = adversarial_loss.discriminator
+    return 0.5 * (pays(real_logits, 1.0) + pays(fake_logits, 0.0))
 
 
 def patch_nce(queries, keys, temperature):

@@ -76,21 +76,34 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def loss_curves(metrics: Sequence[Mapping[str, float]], path: Path) -> None:
+def loss_curves(
+    metrics: Sequence[Mapping[str, float]],
+    path: Path,
+    called_real: Sequence[Mapping[str, float]] = (),
+) -> None:
     """Plot every loss over the steps, raw in the background and smoothed in front.
 
     Where there are no losses nothing is written.
+
+    Args:
+        metrics: Losses by step.
+        path: Of the picture.
+        called_real: Shares of real images that discriminators call real, by step; drawn below.
     """
     from matplotlib.figure import Figure
 
     groups = loss_groups(metrics)
     if not groups:
         return
-    figure = Figure(figsize=(10, 3.5 * len(groups)), layout="constrained")
-    for axes, (title, members) in zip(
-        figure.subplots(len(groups), squeeze=False)[:, 0], groups.items(), strict=True
-    ):
+    count = len(groups) + bool(called_real)
+    figure = Figure(figsize=(10, 3.5 * count), layout="constrained")
+    rows = list(figure.subplots(count, squeeze=False)[:, 0])
+    for axes, (title, members) in zip(rows, groups.items(), strict=False):
         plot_losses(axes, metrics, title, members)
+    if called_real:
+        names = [name for name in called_real[-1] if name != "step"]
+        plot_losses(rows[-1], called_real, "real images that discriminators call real", names)
+        rows[-1].set(ylabel="share")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     write_file(path, buffer.getvalue())

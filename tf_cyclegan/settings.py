@@ -138,6 +138,31 @@ class RunSettings:
     skip_unreadable: bool = setting(
         False, "data", "leave out images that cannot be read, instead of stopping"
     )
+    rotate: float = setting(
+        0.0,
+        "data",
+        "turn training images by up to so many degrees either way",
+        lowest=0,
+        highest=180,
+    )
+    zoom: float = setting(
+        0.0, "data", "magnify training images by up to this share", lowest=0, highest=1
+    )
+    color_jitter: float = setting(
+        0.0,
+        "data",
+        "multiply brightness, contrast and saturation by up to this much more or less than 1",
+        lowest=0,
+        below=1,
+    )
+    held_out: float = setting(
+        0.0,
+        "data",
+        "share of the training images that is not trained on, to see whether discriminators know the "
+        "others by heart",
+        lowest=0,
+        highest=0.5,
+    )
     max_pixels: int = setting(
         MAX_PIXELS,
         "data",
@@ -187,9 +212,15 @@ class RunSettings:
     decay_start: float = setting(
         1.0,
         "training",
-        "share of the run after which the rate falls linearly to 0 (paper: 0.5)",
+        "share of the run after which the rate falls to 0 (paper: 0.5)",
         lowest=0,
         highest=1,
+    )
+    decay: Literal["linear", "cosine", "step"] = setting(
+        "linear", "training", "how it falls; step is to a tenth, then to a hundredth"
+    )
+    warmup_steps: int = setting(
+        0, "training", "steps over which the rate grows from nothing at first", lowest=0
     )
     seed: int = setting(
         0, "training", "initial weights, data order and every random choice", lowest=0
@@ -255,6 +286,10 @@ class RunSettings:
             _check_value(self, field, hints[field.name])
         self._check_data()
         self._check_pixels()
+        if self.decay != "linear" and self.decay_start >= 1:
+            raise UserError(
+                f"--decay {self.decay} does nothing at a constant rate: give --decay-start below 1"
+            )
         if self.image_size == AUTO:
             return  # the rest is seen to where the size is known
         if any(load < size for load, size in zip(self.load_shape, self.image_shape, strict=True)):
@@ -352,6 +387,11 @@ class RunSettings:
         """How many channels the images of X and Y have."""
         x, y = self.pixels
         return x.channels, y.channels
+
+    @property
+    def has_averages(self) -> bool:
+        """Whether checkpoints hold moving averages, which translate in place of the networks."""
+        return False
 
     @property
     def domains(self) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from .pixels import RGB8, PixelFormat, parse_range
 from .progress import log
 from .settings import MAX_PIXELS
 from .translation import translate_files
-from .translation.load import Direction, load_translator, pixels_of_model
+from .translation.load import Direction, Weights, load_translator, pixels_of_model
 from .translation.picture_file import QUALITY
 from .translation.targets import Job, plan, suffix_of
 from .translation.video import check_input, check_output, import_av, translate_video
@@ -37,6 +37,8 @@ class Options:
     """a film, instead of --input"""
     direction: Direction | None = None
     """which of a run's translators to use (default: x_to_y)"""
+    weights: Weights | None = None
+    """of a run with --ema: the average (default), or what the last step left"""
     suffix: str | None = None
     """kind of the written pictures, .png or .jpg or .tif ... (default: that of each, GIFs as .png)"""
     quality: int | None = None
@@ -121,7 +123,7 @@ def _translate_pictures(options: Options) -> None:
         takes=takes,
         window=window,
     )
-    translate = load_translator(options.model, options.direction, options.memory)
+    translate = load_translator(options.model, options.direction, options.memory, options.weights)
     failures = translate_files.translate_files(translate, jobs, how)
     for note, count in how.notes.items():
         log(f"{count:,} {'pictures' if count > 1 else 'picture'}: {note}")
@@ -173,7 +175,7 @@ def _translate_film(options: Options) -> None:
             )
     import_tensorflow()
     count = translate_video(
-        load_translator(options.model, options.direction, options.memory),
+        load_translator(options.model, options.direction, options.memory, options.weights),
         options.video,
         options.output,
         options.batch_size,

@@ -180,7 +180,14 @@ def legacy_resize(x, size):
 
 
 def clean_resize(x, size):
-    return functional.interpolate(x, (size, size), mode="bicubic", antialias=True)
+    x = functional.interpolate(x, (size, size), mode="bicubic", antialias=True)
+    return x.clamp(0, 255)  # clean-fid 0.1.35, resize.py
+
+
+def pytorch_fid(x, size):
+    """From [0, 1] on, as pytorch-fid 0.3.0 does it."""
+    x = functional.interpolate(x / 255, (size, size), mode="bilinear", align_corners=False)
+    return 2 * x - 1
 
 
 def main():
@@ -198,8 +205,12 @@ def main():
     x = torch.from_numpy(images).permute(0, 3, 1, 2).double()
     with torch.no_grad():
         features = {
-            name: network((resize(x, 299) - 128) / 128).numpy().astype(np.float32)
-            for name, resize in (("legacy", legacy_resize), ("clean", clean_resize))
+            name: network(prepared).numpy().astype(np.float32)
+            for name, prepared in (
+                ("legacy", (legacy_resize(x, 299) - 128) / 128),
+                ("clean", (clean_resize(x, 299) - 128) / 128),
+                ("pytorch", pytorch_fid(x, 299)),
+            )
         }
     shapes = sorted(f"{name} {list(value.shape)}" for name, value in state.items())
     np.savez_compressed(

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from tf_cyclegan.errors import NotMeasurable
-from tf_cyclegan.evaluation.distribution import _laplacian_pyramid, sliced_wasserstein
+from tf_cyclegan.evaluation import distribution
+from tf_cyclegan.evaluation.distribution import (
+    _laplacian_pyramid,
+    sliced_wasserstein,
+    total_variation,
+)
 
 
 def pictures(count, seed=0, noise=0.0):
@@ -63,7 +68,7 @@ def by_definition(images, others, seed=0):
 def test_it_is_the_distance_of_the_paper(shape):
     height, width = shape
     one, other = (pictures(4, seed, noise=20)[:, :height, :width] for seed in (0, 1))
-    *levels, mean = sliced_wasserstein(one, other, seed=3).values()
+    *levels, mean = sliced_wasserstein(one, other, seed=3, repeats=1).values()
     expected = by_definition(one, other, seed=3)
     np.testing.assert_allclose(levels, expected, rtol=1e-4)
     assert mean == pytest.approx(np.mean(levels))
@@ -88,14 +93,26 @@ def test_worked_by_hand_on_images_of_one_patch():
     d /= np.linalg.norm(d, axis=0)
     sides = np.where(np.arange(7) < 3, -1.0, 1.0)[None, :, None].repeat(7, 0).repeat(3, 2).ravel()
     expected = 1000 * np.mean(np.abs(np.abs(d.sum(axis=0)) - np.abs(sides @ d)))
-    assert sliced_wasserstein(plain, split)["mean"] == pytest.approx(expected, rel=1e-4)
+    found = sliced_wasserstein(plain, split, repeats=1)
+    assert found["mean"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_repeats_are_averaged_and_their_deviation_told(monkeypatch):
+    one, other = pictures(4), pictures(4, seed=1, noise=20)
+    monkeypatch.setattr(distribution, "PROJECTIONS", 128)
+    singles = [sliced_wasserstein(one, other, seed, repeats=1) for seed in (5, 6, 7, 8)]
+    monkeypatch.setattr(distribution, "PROJECTIONS", 512)
+    found = sliced_wasserstein(one, other, 5)
+    for name in ("32x32", "16x16", "mean"):
+        assert found[name] == pytest.approx(np.mean([single[name] for single in singles]))
+    assert found["std"] == pytest.approx(np.std([s["mean"] for s in singles], ddof=1))
 
 
 def test_a_set_is_close_to_itself_and_further_with_more_noise():
     clean = pictures(40)
     distances = [sliced_wasserstein(clean, pictures(40, noise=n))["mean"] for n in (0, 20, 60)]
     assert distances[0] < distances[1] < distances[2]
-    assert sorted(sliced_wasserstein(clean, clean)) == ["16x16", "32x32", "mean"]
+    assert list(sliced_wasserstein(clean, clean)) == ["32x32", "16x16", "std", "mean"]
 
 
 def test_the_pyramid_loses_nothing():
@@ -114,6 +131,16 @@ def test_the_larger_set_is_thinned_evenly():
     few, many = pictures(4), pictures(9, seed=1)
     expected = sliced_wasserstein(few, many[[0, 2, 4, 6]])
     assert sliced_wasserstein(few, many) == expected
+
+
+def test_total_variation_is_the_sum_of_steps_between_pixels():
+    ramp = np.arange(0, 80, 10, np.uint8)[None, None, :, None].repeat(6, 1).repeat(3, 3)
+    assert total_variation(ramp, ramp) == {"ratio": 1}
+    assert total_variation(ramp, 2 * ramp)["ratio"] == pytest.approx(2)
+    checks = (np.indices([6, 8]).sum(0) % 2 * 10).astype(np.uint8)[None, ..., None].repeat(3, 3)
+    assert total_variation(ramp, checks)["ratio"] == pytest.approx(2)  # both ways, not one
+    with pytest.raises(NotMeasurable, match="of one colour"):
+        total_variation(np.zeros_like(ramp), ramp)
 
 
 def test_images_without_contrast_have_a_distance():

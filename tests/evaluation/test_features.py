@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter
 
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.evaluation import features as measure
+from tf_cyclegan.evaluation.run_evaluation import Options, check
 
 RNG = np.random.default_rng
 
@@ -255,3 +256,30 @@ def test_what_is_no_extractor_is_told(pictures, tmp_path):
         measure.features_of(pictures[:0], measure.model_extractor(small_network()))
     with pytest.raises(UserError, match="image 2 of 3 are infinite or undefined"):
         measure.features_of(pictures[:3], lambda x: np.array([[1.0], [np.nan], [1.0]]))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "name"), [("pytorch-fid", "fid_pytorch_5"), ("clean-fid", "fid_clean_5")]
+)
+def test_a_protocols_fid_is_that_of_its_package_at_any_number(protocol, name):
+    rng = np.random.default_rng(0)
+    real, translated = (rng.integers(0, 256, [count, 8, 8, 3]).astype(np.uint8) for count in (7, 5))
+
+    def extract(images):
+        return images.reshape(len(images), -1)[:, :12] / 64.0
+
+    metric = measure.protocol_metrics(protocol, extract)["published_fid"]
+    # pytorch-fid 0.3.0 and clean-fid 0.1.35, word for word the same formula.
+    one, other = (extract(images).astype(np.float64) for images in (real, translated))
+    mu1, mu2 = one.mean(axis=0), other.mean(axis=0)
+    sigma1, sigma2 = np.cov(one, rowvar=False), np.cov(other, rowvar=False)
+    root = scipy.linalg.sqrtm(sigma1 @ sigma2)
+    expected = (mu1 - mu2) @ (mu1 - mu2) + np.trace(sigma1 + sigma2) - 2 * np.trace(root.real)
+    found = metric(real, translated)
+    assert list(found) == [name]
+    assert found[name] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_protocol_is_of_inception_alone(tmp_path):
+    with pytest.raises(UserError, match="is defined on Inception, not on mine"):
+        check(Options(run=tmp_path, features="mine.keras", fid_protocol="clean-fid"))

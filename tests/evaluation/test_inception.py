@@ -65,7 +65,7 @@ def loaded(weights):
     return inception.load_inception(weights)
 
 
-@pytest.mark.parametrize("resize", ["legacy", "clean"])
+@pytest.mark.parametrize("resize", ["legacy", "clean", "pytorch"])
 def test_the_features_are_pytorchs(loaded, monkeypatch, resize):
     monkeypatch.setattr(inception, "load_inception", {"weights.pth": loaded}.get)
     images = np.random.RandomState(0).randint(0, 256, [2, 17, 10, 3]).astype(np.uint8)
@@ -127,8 +127,10 @@ def test_a_wrong_file_is_refused_by_the_tensors_name(network, tensors):
     assert "fc.bias in the shape [1000]" in said(tensors | {"fc.bias": np.zeros([1000])})
 
 
-def test_there_are_two_resizes():
-    with pytest.raises(UserError, match="no resize 'bilinear': choose one of legacy, clean"):
+def test_there_are_three_resizes():
+    with pytest.raises(
+        UserError, match="no resize 'bilinear': choose one of legacy, clean, pytorch"
+    ):
         inception.inception_extractor("any.pth", "bilinear")
 
 

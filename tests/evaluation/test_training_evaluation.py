@@ -46,9 +46,9 @@ def test_the_numbers_are_those_of_evaluate(config, run_folder, tmp_path):
         directions = json.loads((output / "metrics.json").read_text())["directions"]
         expected = {"step": line["step"]}
         for direction, result in directions.items():
-            distance = result["distribution"]["sliced_wasserstein"]["translated"]
-            for part, number in distance.items():
-                expected[f"{direction}/distribution/sliced_wasserstein/{part}"] = number
+            for name in ("sliced_wasserstein", "total_variation"):
+                for part, number in result["distribution"][name]["translated"].items():
+                    expected[f"{direction}/distribution/{name}/{part}"] = number
             for name in ("l1", "psnr", "ssim"):
                 expected[f"{direction}/paired/{name}"] = result["paired"][name]["translated"]
                 expected[f"{direction}/cycle/{name}"] = result["cycle"][name]

@@ -196,10 +196,10 @@ def test_every_setting_changes_what_is_learnt(method, settings):
     batch = np.random.default_rng(0).uniform(-1, 1, [2, 2, 32, 32, 3]).astype(np.float32)
 
     def learnt(**others):
-        model = build(find_method(method).settings(**TINY | {"nce_layers": "0,12"} | others), 3)
+        model = build(find_method(method).settings(**TINY | {"nce_layers": "0,12"} | others), 4)
         while method == "cut" and not model.is_flipped():
             model.step.assign_add(1)
-        for _ in range(2):
+        for _ in range(3):  # the first step of Adam is the same for every beta_1
             yield [float(value) for value in model.train_step(*batch).values()]
             yield float(tf.add_n([tf.reduce_sum(w) for w in model.generator_g.trainable_weights]))
 

@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -194,8 +195,10 @@ def test_the_discriminators_see_what_the_pools_return():
 def test_every_heading_has_its_picture():
     model = CycleGAN(TINY)
     x, y = random_batch(1)
-    model.generator_g = lambda images, training: images + 1
-    model.generator_f = lambda images, training: images * 3
+    model.translators = {
+        "x_to_y": lambda images, training: images + 1,
+        "y_to_x": lambda images, training: images * 3,
+    }
     expected = {
         "x": x,
         "G(x)": x + 1,
@@ -208,6 +211,28 @@ def test_every_heading_has_its_picture():
     assert list(columns) == list(expected)
     for heading, images in expected.items():
         np.testing.assert_array_equal(columns[heading], images, err_msg=heading)
+
+
+def test_the_perceptual_distance_is_one_of_features(tmp_path):
+    images = keras.Input([None, None, 3])
+    start = keras.initializers.RandomNormal(seed=0)
+    seen = keras.layers.Conv2D(4, 3, name="seen", kernel_initializer=start)(images)
+    path = tmp_path / "features.keras"
+    keras.Model(images, seen).save(path)
+    settings = {"perceptual": str(path), "perceptual_layer": "seen", "perceptual_size": 20}
+    model, plain = CycleGAN(dataclasses.replace(TINY, **settings), 1), CycleGAN(TINY, 1)
+    x, y = random_batch(1)
+    cycled = model.generator_f(model.generator_g(x))
+    expected = np.abs(model.features(x) - model.features(cycled)).mean()
+    terms, without = model.train_step(x, y), plain.train_step(x, y)
+    np.testing.assert_allclose(terms["perceptual_cycle_x"], expected, rtol=1e-4)
+    assert set(terms) - set(without) == {
+        f"perceptual_{name}" for name in ("cycle_x", "cycle_y", "identity_x", "identity_y")
+    }
+    np.testing.assert_array_equal(terms["cycle_x"], without["cycle_x"])
+    changes = changed(weights(model), weights(plain))
+    assert changes == {"generator_g", "generator_f"}  # discriminators are taught as ever
+    assert "features" in model.checkpoint_items
 
 
 def test_the_rate_is_constant_then_falls_to_zero():

@@ -5,6 +5,7 @@ import importlib
 import json
 import sys
 import time
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from benchmarks import (
     startup,
     train_step,
     translate,
+    tuning_split,
     turns,
     tutorial,
 )
@@ -336,3 +338,28 @@ def test_the_tables_of_the_scaling_page_are_up_to_date(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         scaling_table.main()
     assert ended.value.code == 0
+
+
+def test_pictures_to_tune_on_are_no_test_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning_split, "HELD_OUT", 2)
+    folders = {
+        "embedded": {"trainA": "abcde", "trainB": "fghij", "testA": "xy", "testB": "xy"},
+        "pairs": {"trainA": "abcdefghij", "trainB": "abcdefghij", "testA": "xy", "testB": "xy"},
+    }
+    for name, splits in folders.items():
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            for split, letters in splits.items():
+                for letter in letters:
+                    archive.writestr(f"{split}/{letter}.png", f"{split[-1]} {letter}")
+    written = tmp_path / "tuning.zip"
+    tuning_split.write_split(tmp_path / "embedded.zip", tmp_path / "pairs.zip", written)
+    with zipfile.ZipFile(written) as archive:
+        found = {}
+        for path in archive.namelist():
+            split, name = path.split("/")
+            assert archive.read(path).decode() == f"{split[-1]} {name[0]}"
+            found.setdefault(split, set()).add(name[0])
+    assert found["testA"] == found["testB"] and len(found["testA"]) == 4
+    assert found["trainA"] | found["trainB"] | found["testA"] == set("abcdefghij")
+    assert not (found["trainA"] | found["trainB"]) & found["testA"]
+    assert len(found["trainA"]) == len(found["trainB"]) == 3

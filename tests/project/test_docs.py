@@ -62,6 +62,7 @@ NOT_RUN = {
     "demo": "serves a page until Ctrl-C; tests/doors/test_demo.py opens it",
     "study": "serves a page until Ctrl-C; tests/evaluation/test_study.py opens it",
     "--features": "fetches the weights of Inception; tests/evaluation/test_features.py has small ones",
+    "--fid-protocol": "fetches them too",
 }
 
 

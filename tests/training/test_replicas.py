@@ -67,6 +67,17 @@ SMALL = (
 )  # a pool that is full after a step
 CONTRASTIVE = SMALL | {"generator": "resnet1", "nce_layers": "4,12", "nce_features": 4}
 
+# All that discriminators may be held back by, at once.
+HELD_BACK = {
+    "augment": "color,translation,cutout",
+    "augment_target": 0.5,
+    "augment_images": 20,
+    "penalty": "zero",
+    "penalty_every": 2,
+    "discriminator_norm": "spectral",
+    "discriminator_halvings": 2,
+}
+
 
 def start_workers(configs, dtype="float64"):
     """Start two workers, which join each other on this machine."""
@@ -128,6 +139,7 @@ def differences(config, other):
 def base(image_folder, tmp_path_factory):
     settings = TINY_SETTINGS | {"steps": STEPS, "checkpoint_every": STEPS // 2, "batch_size": 2}
     settings |= {"lambda_identity": 0.0}  # a third less to trace
+    settings |= {"ema": 8, "ema_ramp": 0.5}
     folder = tmp_path_factory.mktemp("replicas")
     return Config(dataset=str(image_folder), run_dir=str(folder / "run"), **settings)
 
@@ -167,7 +179,7 @@ def test_however_it_is_divided_a_run_trains_the_same_networks(runs, name):
 OTHERS = {  # simgan's step is feature_loss's but for features, and dclgan's goes cut's way
     "pix2pix": PIX2PIX,
     "cogan": COGAN,
-    "bigan": BiGANConfig(**SMALL),
+    "bigan": BiGANConfig(**SMALL | HELD_BACK),
     "feature_loss": FeatureLossConfig(feature_layer="conv", feature_size=20, **SMALL),
     "cut": CUTConfig(**CONTRASTIVE, flip_equivariance=True),
 }

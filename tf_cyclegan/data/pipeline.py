@@ -8,6 +8,7 @@ import tensorflow as tf
 from ..errors import UserError
 from ..pixels import RGB8, PixelFormat, range_text
 from ..settings import RunSettings
+from .augmentation import recoloured, turned_and_magnified
 from .fit import ANY_SIZE
 from .pairs import paired as in_pairs
 from .passed_over import passed_over
@@ -70,6 +71,7 @@ class UnpairedImages:
         test_x, test_y: Encoded; the training images where the data set has no test images.
         tested_on_training: Of which domains, X and Y, the test images are training images.
         passed_over: What lies among the images and is none, in a sentence; "" if there is nothing.
+        held_out_x, held_out_y: Training images that are not trained on, at the same size; or None.
     """
 
     config: RunSettings
@@ -79,6 +81,8 @@ class UnpairedImages:
     test_y: Domain
     tested_on_training: tuple[str, ...] = ()
     passed_over: str = ""
+    held_out_x: ScaledImages | None = None
+    held_out_y: ScaledImages | None = None
 
     def __post_init__(self):
         self._kept(self.train_x, self.train_y)
@@ -160,7 +164,10 @@ class UnpairedImages:
                 images.__getitem__, [index], images.pixels.dtype, stateful=False
             )
             image = tf.ensure_shape(image, images.shape)
+        affine, colours = (fold_in([self.config.seed, domain], i) for i in (3, 4))
+        image = turned_and_magnified(image, self.config, fold_in(affine, number))
         image = jitter(image, self.config, crop, mirror)
+        image = recoloured(image, self.config, fold_in(colours, number))
         return normalise(image, images.pixels)
 
     def _cut(self, images: ScaledImages, index, seed):
@@ -198,6 +205,12 @@ class UnpairedImages:
             images.pixels.to_unit(np.stack([images.cut(i, shape) for i in range(len(images))]))
             for images in self._kept(x, y)
         )
+
+    def centres(self, images: ScaledImages, count: int) -> np.ndarray:
+        """Middles of the first of them, as large as training crops: `[count, H, W, C]` in [-1, 1]."""
+        shape = self.config.image_shape
+        cuts = [images.cut(i, shape) for i in range(min(count, len(images)))]
+        return images.pixels.to_unit(np.stack(cuts))
 
     def _kept(self, x: ScaledImages, y: ScaledImages) -> tuple[ScaledImages, ScaledImages]:
         """What to use of images that could be read; one of the two may lack some."""
@@ -261,6 +274,15 @@ def with_pixels(config: RunSettings, x: PixelFormat, y: PixelFormat) -> RunSetti
     )
 
 
+def divided(domain: Domain, share: float) -> tuple[Domain, Domain]:
+    """A domain without a share of its images, spread evenly, at least one; and those."""
+    count = max(1, round(share * len(domain)))
+    taken = {i * len(domain) // count for i in range(count)}
+    return domain.pick([i for i in range(len(domain)) if i not in taken]), domain.pick(
+        sorted(taken)
+    )
+
+
 def load_dataset(config: RunSettings, paired: bool = False) -> UnpairedImages:
     """Open the data set of `config` and read every training image once.
 
@@ -278,16 +300,28 @@ def load_dataset(config: RunSettings, paired: bool = False) -> UnpairedImages:
     test = [domains.get(f"test{letter}", domains[f"train{letter}"]) for letter in (a, b)]
     if paired:
         train, test = (in_pairs(*both, config.data_name) for both in (train, test))
+    others: tuple[Domain, ...] = ()
+    if config.held_out:
+        train, others = zip(*(divided(domain, config.held_out) for domain in train), strict=True)
     train_x, train_y = (
         scaled_images(domain, config, config.train_shape, wanted)
         for domain, wanted in zip(train, wanted_of(config), strict=True)
     )
     config = with_pixels(config, train_x.pixels, train_y.pixels)
+    if config.color_jitter and config.pixels != (RGB8, RGB8):
+        raise UserError(
+            "--color-jitter is of 8-bit colour images; leave it out, or pass --channels-x rgb and "
+            "--channels-y rgb"
+        )
+    held_out = [
+        scaled_images(domain, config, config.train_shape, Wanted.exactly(images.pixels, of))
+        for domain, images, of in zip(others, (train_x, train_y), "xy", strict=False)
+    ]
     untested = tuple(
         name for letter, name in ((a, "X"), (b, "Y")) if f"test{letter}" not in domains
     )
     kind = PairedImages if paired else UnpairedImages
-    data = kind(config, train_x, train_y, *test, untested, passed_over(domains))
+    data = kind(config, train_x, train_y, *test, untested, passed_over(domains), *held_out)
     if not data.steps_per_epoch:
         raise UserError(
             f"--batch-size {config.batch_size} is larger than the data: "

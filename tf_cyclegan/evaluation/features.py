@@ -231,6 +231,30 @@ def eight_bit_colour(images: np.ndarray) -> np.ndarray:
     return images if channels == 3 else np.repeat(images, 3, axis=-1)
 
 
+# How images are scaled for Inception by the packages whose numbers papers have.
+FID_PROTOCOLS = {"pytorch-fid": "pytorch", "clean-fid": "clean"}
+
+
+def protocol_metrics(protocol: str, extractor: Extractor) -> dict[str, Callable]:
+    """FID at any number of images, under a name that says how it was measured.
+
+    Below 2,049 images covariances have no full rank, and the distance is far too large; it compares
+    with what others measured on as many images with the same package, and with nothing else.
+
+    Args:
+        protocol: One of `FID_PROTOCOLS`.
+        extractor: Inception, images scaled as the protocol has it.
+    """
+
+    def measure(real, translated):
+        distance = fid(
+            *(features_of(eight_bit_colour(x), extractor) for x in (real, translated)), few=True
+        )
+        return {f"fid_{protocol.split('-')[0]}_{len(translated)}": distance}
+
+    return {"published_fid": measure}
+
+
 def features_of(images, extractor: Extractor, batch: int = 32) -> np.ndarray:
     """What the extractor sees in the images.
 
@@ -270,7 +294,7 @@ def load_extractor(name: str | Path = "inception", resize: str = "legacy") -> Ex
     Args:
         name: "inception", fetched once; its file of weights (.pth, .pt or .safetensors); a Keras
             model (.keras); or the folder of a SavedModel.
-        resize: How images get the size that a network asks for: "legacy" or "clean".
+        resize: How images get the size that a network asks for: "legacy", "clean" or "pytorch".
 
     Raises:
         UserError: There is no such file, it cannot be read, or it is no extractor of features.

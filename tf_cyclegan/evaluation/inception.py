@@ -3,8 +3,8 @@
 Szegedy et al. 2015, https://arxiv.org/abs/1512.00567, as the graph that Google published on that day
 has it. It differs from other Inception v3 in its weights and in three details that change every
 published number: average pooling does not count the padding, the last block pools the maximum, and
-images are scaled as (x - 128) / 128. pytorch-fid and torch-fidelity publish the same file of its
-weights in PyTorch's format; layers are named here as there.
+images are scaled as (x - 128) / 128, which pytorch-fid does as x / 127.5 - 1. That and torch-fidelity
+publish the same file of its weights in PyTorch's format; layers are named here as there.
 """
 
 from collections.abc import Callable
@@ -54,10 +54,11 @@ def inception_extractor(
     """
     scale_to = choose_resize(resize)
     network = load_inception(fetch_inception() if path is None else path)
+    middle = 127.5 if resize == "pytorch" else 128.0
 
     @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32)])
     def features(images):
-        return network((images - 128.0) / 128.0, training=False)
+        return network((images - middle) / middle, training=False)
 
     return lambda images: features(scale_to(images, (SIZE, SIZE))).numpy()
 
@@ -269,7 +270,7 @@ def _resize_legacy(images, shape):
 
 
 def _resize_clean(images, shape):
-    """Pillow's bicubic scaling, which averages when it makes smaller, with nothing rounded.
+    """Pillow's bicubic scaling, which averages when it makes smaller, cut to [0, 255], not rounded.
 
     Parmar, Zhang, Zhu 2022, https://arxiv.org/abs/2104.11222, section 3.
     """
@@ -279,11 +280,16 @@ def _resize_clean(images, shape):
         image, channel = place
         plane = Image.fromarray(images[image, :, :, channel].astype(np.float32))
         scaled[image, :, :, channel] = plane.resize((width, height), Image.Resampling.BICUBIC)
-    return tf.constant(scaled)
+    return tf.constant(scaled.clip(0, 255))
 
 
-# uint8 `[N, H, W, 3]` and (height, width) to float32 in about [0, 255].
-RESIZES = {"legacy": _resize_legacy, "clean": _resize_clean}
+def _resize_pytorch(images, shape):
+    """PyTorch's bilinear scaling, from the middles of pixels, nothing averaged: pytorch-fid's."""
+    return tf.image.resize(images, shape, "bilinear", antialias=False)
+
+
+# uint8 `[N, H, W, 3]` and (height, width) to float32 in [0, 255].
+RESIZES = {"legacy": _resize_legacy, "clean": _resize_clean, "pytorch": _resize_pytorch}
 
 
 def choose_resize(name: str) -> Callable:

@@ -27,17 +27,19 @@ SECTIONS = {
 }
 LABELS = {
     "sliced_wasserstein": "Sliced Wasserstein",
+    "total_variation": "Total variation",
     "l1": "L1",
     "psnr": "PSNR, dB",
     "ssim": "SSIM",
     "ms_ssim": "Multi-scale SSIM",
     "fid": "FID",
+    "published_fid": "FID as published,",
     "kid": "KID",
     "precision_recall": "Features",
     "labels": "Labels",
     "fcn_score": "FCN score",
 }
-LOWER_IS_BETTER = {"sliced_wasserstein", "l1", "fid", "kid"}
+LOWER_IS_BETTER = {"sliced_wasserstein", "l1", "fid", "published_fid", "kid"}
 HIGHER_IS_BETTER = {"psnr", "ssim", "ms_ssim", "labels", "fcn_score", "precision_recall"}
 COLUMNS = {"translated": "translated", "untranslated": "not translated", "true": "true photos"}
 HEADINGS = {

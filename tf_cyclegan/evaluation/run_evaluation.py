@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import UserError
+from ..methods.method import Weights
 from ..progress import log
 from ..settings import MAX_PIXELS, RunSettings, parse_size
 from ..training.run import Run
@@ -31,6 +32,8 @@ class Options:
     """folder to write (default: RUN/evaluation, or ./evaluation for --model)"""
     direction: Literal["both", "x_to_y", "y_to_x"] = "both"
     """which translators of a run to judge"""
+    weights: Weights | None = None
+    """of a run with --ema: the average (default), or what the last step left"""
     dataset: str | None = None
     """judge a run on another data set than its own; its test images, or else all"""
     data_dir: str | None = None
@@ -44,6 +47,9 @@ class Options:
     weights by path, a .keras model or a SavedModel"""
     feature_resize: Literal["legacy", "clean"] = "legacy"
     """how images are scaled for Inception: as the first FID code did, or antialiased (clean-fid)"""
+    fid_protocol: Literal["pytorch-fid", "clean-fid"] | None = None
+    """measure FID as this package does, at any number of images, to compare with papers; Inception is
+    fetched once, or --features has its weights"""
     skip_unreadable: bool = False
     """leave out images that cannot be read, instead of stopping"""
     max_pixels: int | None = None
@@ -56,19 +62,31 @@ class Options:
     """a SavedModel from photographs to labels, to judge photographs made of label maps"""
 
 
+CAUTION = (
+    "biased, the more the fewer images there are; it compares with numbers of the same package on as "
+    "many images alone"
+)
+
+
 def distribution_metrics(options: Options) -> Mapping:
     """The distances between sets of images to measure, by name; see `judge.DistributionMetric`.
 
     Each is called as metric(real, translated), uint8 `[M, H, W, 3]` and `[N, H, W, 3]`, returns
     {name: number}, and raises NotMeasurable where these images have no such number.
     """
-    from .distribution import sliced_wasserstein
+    from .distribution import sliced_wasserstein, total_variation
 
-    metrics = {"sliced_wasserstein": sliced_wasserstein}
+    metrics = {"sliced_wasserstein": sliced_wasserstein, "total_variation": total_variation}
     if options.features:
         from .features import feature_metrics, load_extractor
 
         metrics |= feature_metrics(load_extractor(options.features, options.feature_resize))
+    if options.fid_protocol:
+        from .features import FID_PROTOCOLS, load_extractor, protocol_metrics
+
+        resize = FID_PROTOCOLS[options.fid_protocol]
+        inception = load_extractor(options.features or "inception", resize)
+        metrics |= protocol_metrics(options.fid_protocol, inception)
     return metrics
 
 
@@ -92,6 +110,8 @@ def evaluate(options: Options) -> Path:
     palette = read_palette(options.palette)
     segmenter = load_segmenter(options.segmenter) if options.segmenter else None
     directions, about, label_maps = _run(options) if options.run else _model(options)
+    if options.fid_protocol:
+        about["fid_protocol"] = f"{options.fid_protocol}: {CAUTION}"
     results = {}
     for direction, translations in directions.items():
         maps = None
@@ -113,7 +133,11 @@ def check(options: Options) -> None:
         raise UserError("give either --run, or --model with --input and --target")
     if options.model and not (options.input and options.target):
         raise UserError("--model needs --input and --target, two folders of images")
-    only_for_run = {"dataset": options.dataset, "data-dir": options.data_dir}
+    only_for_run = {
+        "dataset": options.dataset,
+        "data-dir": options.data_dir,
+        "weights": options.weights,
+    }
     only_for_model = {
         "input": options.input,
         "target": options.target,
@@ -124,6 +148,13 @@ def check(options: Options) -> None:
             raise UserError(f"--{name} does not go with --{'run' if options.run else 'model'}")
     if options.max_pixels is not None and options.max_pixels < 1:
         raise UserError(f"--max-pixels is {options.max_pixels}; it must be at least 1")
+    weights = (".pth", ".pt", ".safetensors")
+    features = options.features or "inception"
+    if options.fid_protocol and features != "inception" and Path(features).suffix not in weights:
+        raise UserError(
+            f"--fid-protocol {options.fid_protocol} is defined on Inception, not on {features}: leave "
+            "out --features, or give the weights of Inception"
+        )
     if options.segmenter and not options.labels:
         raise UserError("--segmenter needs --labels, the domain of the label maps: x or y")
 
@@ -135,7 +166,7 @@ def _run(options: Options):
 
     run = Run(options.run)
     checkpoint = run.trained()
-    translators, config = restore_translators(run, checkpoint)
+    translators, config = restore_translators(run, checkpoint, options.weights)
     if options.direction not in ("both", *translators):
         raise UserError(
             f"{run} is a run of {config.method}, which translates {', '.join(translators)} alone; "
@@ -147,6 +178,7 @@ def _run(options: Options):
         "run": str(options.run),
         "method": config.method,
         "step": checkpoint.step,
+        "weights": options.weights or ("average" if config.has_averages else "raw"),
         "dataset": options.dataset or config.data_name,
         "splits": splits,
         "image_size": list(config.image_shape),

@@ -10,17 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from .. import losses
 from ..errors import UserError
 from ..models import patchgan_discriminator, resnet_generator, unet_generator
+from ..models.layers import SpectralConv2D, spectral_layers
 from ..optimization.adam import FusedAdam
+from ..optimization.averages import averages_after, copy_of, ema_decay
 from ..optimization.image_pool import RNG, ImagePool
 from ..optimization.loss_scale import LossScale, NoLossScale
 from ..optimization.precision import computing_in
 from ..optimization.remat import Rematerialised
 from ..optimization.replicas import Replicas
-from ..optimization.schedules import LinearDecay
+from ..optimization.schedules import learning_rate
 from ..settings import RunSettings
+from .discrimination import Discrimination
 from .network_settings import NetworkSettings
 
 
@@ -61,7 +63,7 @@ class NetworkGroup:
         return updates, usable
 
 
-class AdversarialMethod:
+class AdversarialMethod(Discrimination):
     """Generators and discriminators that learn from each other; subclasses say by which objective.
 
     A subclass makes its networks with `group`, its pools with `image_pool`, and defines
@@ -91,6 +93,7 @@ class AdversarialMethod:
         self.replicas = replicas or Replicas()
         self._total_steps = total_steps
         self._groups: list[NetworkGroup] = []
+        self._averages: list[tuple[keras.Model, keras.Model]] = []  # of one, and the one
         self.step = tf.Variable(
             0,
             dtype=tf.int64,
@@ -99,6 +102,8 @@ class AdversarialMethod:
             name="step",
         )
         self.checkpoint_items = {"step": self.step}
+        self._spectral: list[SpectralConv2D] = []
+        self.checkpoint_items |= self.discriminate(config)
 
     def group(
         self,
@@ -110,7 +115,8 @@ class AdversarialMethod:
         """Build networks that are updated together, and put all that this needs into checkpoints.
 
         Args:
-            name: Of the group: its loss scale is "NAME_loss_scale" in a checkpoint.
+            name: Of the group: its loss scale is "NAME_loss_scale" in a checkpoint, and the setting
+                `NAME_learning_rate`, where there is one, its rate.
             adam: By the name of a network, what its Adam has for the settings `learning_rate` and
                 `beta_1`.
             **builders: From the names of the networks to what builds each.
@@ -125,9 +131,11 @@ class AdversarialMethod:
         optimizers = {}
         for network_name, network in networks.items():
             self.checkpoint_items[network_name] = network
+            self._spectral += spectral_layers(network)
             if self._total_steps is not None:
                 own = (adam or {}).get(network_name, {})
-                optimizers[network_name] = optimizer = self._optimizer(self._total_steps, **own)
+                optimizer = self._optimizer(name, self._total_steps, **own)
+                optimizers[network_name] = optimizer
                 optimizer.build(network.trainable_variables)
                 self.checkpoint_items[f"{network_name}_optimizer"] = optimizer
             # The states of dropout layers are variables that Keras leaves out of checkpoints.
@@ -140,13 +148,36 @@ class AdversarialMethod:
         self._groups.append(NetworkGroup(networks, optimizers, loss_scale))
         return self._groups[-1]
 
-    def _optimizer(self, total_steps: int, **own: float) -> FusedAdam:
+    def averaged(self, networks: Mapping[str, keras.Model]) -> Mapping[str, keras.Model]:
+        """What translates in place of networks: their moving averages, kept from now on.
+
+        Args:
+            networks: By name.
+
+        Returns:
+            Networks by the same names; where `ema` is 0, the given ones.
+        """
+        if not self.config.ema:
+            return networks
+        averages = {name: copy_of(network) for name, network in networks.items()}
+        for name, average in averages.items():
+            self._averages.append((average, networks[name]))
+            self.checkpoint_items[f"{name}_average"] = average
+        return averages
+
+    def _update_averages(self):
         config = self.config
-        rate = own.get("learning_rate", config.learning_rate)
-        if config.decay_start < 1:  # else a variable, as in checkpoints of the tutorial
-            rate = LinearDecay(rate, config.decay_start, total_steps)
+        decay = ema_decay(config.ema, config.ema_ramp, config.batch_size, self.step)
+        for average, network in self._averages:
+            values = averages_after(average.weights, network.weights, decay)
+            self.replicas.assign(average.weights, values)
+
+    def _optimizer(self, group: str, total_steps: int, **own: float) -> FusedAdam:
+        config = self.config
+        rate = getattr(config, f"{group}_learning_rate", None) or config.learning_rate
+        rate = own.get("learning_rate", rate)
         return FusedAdam(
-            rate,
+            learning_rate(rate, config.decay, config.decay_start, total_steps, config.warmup_steps),
             beta_1=own.get("beta_1", config.beta_1),
             epsilon=config.epsilon,
             epsilon_form=config.epsilon_form,
@@ -189,25 +220,6 @@ class AdversarialMethod:
         """What to call in place of a network in a step, as `remat` says."""
         return Rematerialised(network) if self.config.remat else network
 
-    def batch_mean(self, term):
-        """A share of the mean over the batch: the shares of all replicas add up to it."""
-        return tf.reduce_mean(term) / self.replicas.count
-
-    def told_apart(self, discriminator: keras.Model, real, fake):
-        """What a discriminator pays for its mistakes about real and generated images, in one call.
-
-        Args:
-            discriminator: From images to logits.
-            real: `[N, H, W, C]`, what it should give 1.
-            fake: `[N, H, W, C]`, what it should give 0.
-
-        Returns:
-            This replica's share of the mean over the batch.
-        """
-        logits = tf.split(discriminator(tf.concat([real, fake], 0), training=True), 2)
-        adversarial_loss = losses.ADVERSARIAL_LOSSES[self.config.adversarial_loss]
-        return self.batch_mean(losses.discriminator_adversarial(adversarial_loss, *logits))
-
     def losses_and_gradients(self, real_x, real_y) -> tuple[dict, dict]:
         """Do all of a step but its updates of the networks.
 
@@ -230,6 +242,11 @@ class AdversarialMethod:
             The scalars of `losses_and_gradients`, of the whole batch.
         """
         terms = self.update_networks(real_x, real_y)
+        for layer in self._spectral:
+            self.replicas.assign([layer.u], [layer.next_u()])
+        if self._averages:
+            self._update_averages()
+        terms |= self.adapt_augmentation(terms)
         self.step.assign_add(1)
         return terms
 
@@ -307,7 +324,8 @@ def build_discriminator(
         leaky_slope=config.leaky_slope,
         seed=seed,
         input_channels=input_channels or config.channels[1],
-        norm=norm,
+        halvings=config.discriminator_halvings,
+        norm="spectral" if config.discriminator_norm == "spectral" else norm,
         antialias=config.antialias,
         initializer=config.initial_kernels,
     )

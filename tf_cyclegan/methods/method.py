@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 Direction = Literal["x_to_y", "y_to_x"]
+Weights = Literal["average", "raw"]  # of a translator: the moving average of a network, or its own
 
 
 class Trainable(Protocol):
@@ -24,7 +25,8 @@ class Trainable(Protocol):
         step: int64 variable, the number of training steps done.
         checkpoint_items: All that a step reads, by the names that checkpoints have for it.
         translators: By direction, "x_to_y", "y_to_x" or both: a Keras model, or a `tf.Module` that
-            can be called, from float32 `[N, H, W, 3]` in [-1, 1] to the same.
+            can be called, from float32 `[N, H, W, 3]` in [-1, 1] to the same. Where the settings
+            say `has_averages`, they are moving averages of what is trained.
     """
 
     step: tf.Variable

@@ -8,10 +8,30 @@ from ..errors import UserError
 from ..settings import AUTO, RunSettings, setting
 
 MIN_IMAGE_SIZE = 24  # below it the PatchGAN has no patch left
+AUGMENT_POLICIES = ("color", "translation", "cutout")
 
 
 @dataclass(frozen=True)
-class NetworkSettings(RunSettings):
+class AveragedSettings(RunSettings):
+    """The settings of methods whose translators may be moving averages of their networks."""
+
+    ema: float = setting(
+        0.0,
+        "training",
+        "half-life, in images, of the average of the generators that translates; 0 is off",
+        lowest=0,
+    )
+    ema_ramp: float = setting(
+        0.05, "training", "that half-life is at most this share of the images seen so far", above=0
+    )
+
+    @property
+    def has_averages(self) -> bool:
+        return self.ema > 0
+
+
+@dataclass(frozen=True)
+class NetworkSettings(AveragedSettings):
     """The settings of generators from image to image and of the discriminators that judge them."""
 
     generator: str = setting(
@@ -51,9 +71,86 @@ class NetworkSettings(RunSettings):
     leaky_slope: float = setting(
         0.3, "networks", "negative slope of the discriminators' leaky ReLUs (paper: 0.2)", lowest=0
     )
+    discriminator_halvings: int = setting(
+        3,
+        "networks",
+        "strided convolutions of a discriminator: 3 judge patches of 70 pixels, 2 of 34, 1 of 16",
+        lowest=1,
+        highest=6,
+    )
+    discriminator_norm: Literal["instance", "spectral"] = setting(
+        "instance", "networks", "norm layers, or kernels of norm 1 (Miyato et al. 2018)"
+    )
+
+    discriminator_learning_rate: float | None = setting(
+        None, "discriminators", "of their optimizers (default: learning-rate)", above=0
+    )
+    penalty: Literal["none", "r1", "zero", "wgan-gp"] = setting(
+        "none",
+        "discriminators",
+        "price of their slope: at real images, between real and generated ones, or of its distance "
+        "from 1 there",
+    )
+    penalty_weight: float = setting(
+        1.0, "discriminators", "of the penalty: half of it for r1, as in its paper", above=0
+    )
+    penalty_every: int = setting(
+        1, "discriminators", "steps between penalties, each then so many times as large", lowest=1
+    )
+    augment: str = setting(
+        "",
+        "discriminators",
+        "change all images that they see: color, translation, cutout, or several with commas",
+    )
+    augment_probability: float = setting(
+        1.0,
+        "discriminators",
+        "of each change at each image; with augment-target it is where that begins",
+        lowest=0,
+        highest=1,
+    )
+    augment_target: float | None = setting(
+        None,
+        "discriminators",
+        "adapt the probability until they call this share of real images real (StyleGAN2-ADA: 0.8)",
+        above=0,
+        below=1,
+    )
+    augment_images: int = setting(
+        500_000, "discriminators", "images it then takes from 0 to 1", lowest=1
+    )
 
     def check(self):
         super().check()
+        unknown = [name for name in self.augment_policies if name not in AUGMENT_POLICIES]
+        if unknown:
+            raise UserError(
+                f"--augment has {unknown[0]!r}; it takes {', '.join(AUGMENT_POLICIES)}, or several "
+                "with commas between them"
+            )
+        if self.augment_target is not None and not self.augment:
+            raise UserError("--augment-target has nothing to adapt: say what to --augment")
+        if getattr(self, "adversarial_loss", None) == "wgan":
+            if self.penalty == "none" and self.discriminator_norm != "spectral":
+                raise UserError(
+                    "--adversarial-loss wgan needs a limit to the discriminators' slopes: "
+                    "--penalty wgan-gp (Gulrajani et al. 2017) or --discriminator-norm spectral"
+                )
+            if self.augment_target is not None:
+                raise UserError(
+                    "--adversarial-loss wgan calls no image real, which --augment-target counts; "
+                    "leave it out"
+                )
+            if self.held_out:
+                raise UserError(
+                    "--adversarial-loss wgan calls no image real, which --held-out is for; leave it out"
+                )
+        own_discriminator = (self.discriminator_halvings, self.discriminator_norm)
+        if self.generator == "tensorflow_examples" and own_discriminator != (3, "instance"):
+            raise UserError(
+                "--generator tensorflow_examples brings its own discriminators; leave out "
+                "--discriminator-halvings and --discriminator-norm"
+            )
         if not re.fullmatch(r"unet|resnet\d+|tensorflow_examples", self.generator):
             raise UserError(
                 f"--generator is {self.generator!r}; it takes unet, resnet9 (or resnet with any "
@@ -76,6 +173,23 @@ class NetworkSettings(RunSettings):
                 "--generator is tensorflow_examples, whose networks take 3 channels; choose "
                 "another, or pass --channels-x rgb and --channels-y rgb"
             )
+        smallest = 3 * 2**self.discriminator_halvings
+        if min(self.image_shape) < smallest:
+            raise UserError(
+                f"--image-size {self.image_size} leaves no patch to a discriminator of "
+                f"{self.discriminator_halvings} halvings: it needs {smallest} pixels a side, or fewer "
+                "--discriminator-halvings"
+            )
+        if "color" in self.augment_policies and self.channels != (3, 3):
+            raise UserError(
+                "--augment color is of colour images; leave it out, or pass --channels-x rgb and "
+                "--channels-y rgb"
+            )
+
+    @property
+    def augment_policies(self) -> list[str]:
+        """What `augment` names, in its order."""
+        return self.augment.split(",") if self.augment else []
 
     @property
     def levels(self) -> int:
@@ -118,8 +232,10 @@ class UnpairedSettings(NetworkSettings):
     init_generator_g: str | None = setting(
         None, "networks", "start G from a PyTorch checkpoint or what convert made of one"
     )
-    adversarial_loss: Literal["bce", "lsgan", "hinge"] = setting(
-        "bce", "objective", "cross-entropy, least squares as in the paper, or hinge"
+    adversarial_loss: Literal["bce", "lsgan", "hinge", "wgan"] = setting(
+        "bce",
+        "objective",
+        "cross-entropy, least squares as in the paper, hinge, or a critic's score",
     )
     pool_size: int = setting(
         0,

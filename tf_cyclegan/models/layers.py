@@ -256,6 +256,63 @@ class SharedBatchNormalization(keras.layers.BatchNormalization):
         return super().add_weight(*args, **kwargs)
 
 
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class SpectralConv2D(keras.layers.Conv2D):
+    """A convolution whose kernel, as a matrix, has the spectral norm 1.
+
+    Miyato, Kataoka, Koyama, Yoshida 2018, https://arxiv.org/abs/1802.05957, algorithm 1: the largest
+    singular value is found by a step of the power method, and who trains the layer does another step a
+    step: `u.assign(layer.next_u())`. A call changes nothing, so that replicas have the same.
+
+    Args:
+        u_seed: Of the vector that the power method begins with.
+        **kwargs: Those of Keras's layer.
+    """
+
+    def __init__(self, *args, u_seed=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.u_seed = u_seed
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        start = keras.initializers.RandomNormal(seed=self.u_seed)
+        self.u = self.add_weight(
+            name="u", shape=(self.filters,), initializer=start, trainable=False, autocast=False
+        )
+        for _ in range(15):  # so that the first steps know the norm, as in PyTorch
+            self.u.assign(self.next_u())
+
+    def next_u(self):
+        """`u` after another step of the power method."""
+        return self._power_step(ops.cast(self._kernel, self.u.dtype))[1]
+
+    def convolution_op(self, inputs, kernel):
+        v, u, matrix = self._power_step(ops.cast(kernel, self.u.dtype))
+        norm = ops.sum(ops.stop_gradient(u) * ops.matmul(matrix, ops.stop_gradient(v)))
+        return super().convolution_op(inputs, kernel / ops.cast(norm, kernel.dtype))
+
+    def _power_step(self, kernel):
+        matrix = ops.transpose(ops.reshape(kernel, (-1, self.filters)))
+        v = _unit(ops.matmul(ops.transpose(matrix), self.u))
+        return v, _unit(ops.matmul(matrix, v)), matrix
+
+    def get_config(self):
+        return super().get_config() | {"u_seed": self.u_seed}
+
+
+def _unit(vector):
+    return vector / (ops.sqrt(ops.sum(ops.square(vector))) + 1e-12)
+
+
+def spectral_layers(network: keras.Model) -> list[SpectralConv2D]:
+    """All layers of that kind in a network, in those that it is made of too."""
+    layers = [
+        spectral_layers(layer) if isinstance(layer, keras.Model) else [layer]
+        for layer in network.layers
+    ]
+    return [layer for inner in layers for layer in inner if isinstance(layer, SpectralConv2D)]
+
+
 def normalization(norm: str, affine: bool, seed: int, name=None) -> keras.layers.Layer:
     """Build the norm that the networks here share, by its name.
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from .layers import INITIALIZERS, BlurHalving2D, normalization, seed_stream
+from .layers import INITIALIZERS, BlurHalving2D, SpectralConv2D, normalization, seed_stream
 
 
 def patchgan_discriminator(
@@ -31,7 +31,8 @@ def patchgan_discriminator(
         seed: Seed of the initial weights.
         input_channels: Channels of an image; pix2pix judges input and output together.
         halvings: Convolutions of stride 2, the authors' `n_layers`; 3 makes it see 70x70 pixels.
-        norm: "instance", "batch" or "keras batch of 1"; see `layers.normalization`.
+        norm: "instance", "batch" or "keras batch of 1", see `layers.normalization`; or "spectral",
+            kernels of norm 1 in place of norm layers.
         use_bias: Whether convolutions before a norm have a bias; without a choice they have one when
             the norm has no offset, as in the authors' code. Without one before an instance norm it
             is the tutorial's network, padded as Keras does; all others are padded as the authors'.
@@ -45,24 +46,28 @@ def patchgan_discriminator(
         least three times that.
     """
     seeds = seed_stream(seed)
+    is_spectral = norm == "spectral"
     if use_bias is None:
-        use_bias = norm != "batch" and not affine
+        use_bias = is_spectral or (norm != "batch" and not affine)
     # The authors' instance norms follow a bias.
     is_tutorial = norm != "batch" and not use_bias and not antialias
 
     def conv(channels, **kwargs):
         init = INITIALIZERS[initializer](next(seeds))
+        if is_spectral:
+            seed = next(seeds)
+            return SpectralConv2D(channels, 4, kernel_initializer=init, u_seed=seed, **kwargs)
         return layers.Conv2D(channels, 4, kernel_initializer=init, **kwargs)
 
     def normalise():
-        return normalization(norm, affine, next(seeds))
+        return [] if is_spectral else [normalization(norm, affine, next(seeds))]
 
     def downsample(channels, apply_norm=True, use_bias=use_bias):
         # The authors pad one pixel a side; the tutorial's "same" does so at even sizes only.
         padding = [] if is_tutorial else [layers.ZeroPadding2D()]
         how = "same" if is_tutorial else "valid"
         halve = conv(channels, strides=1 if antialias else 2, padding=how, use_bias=use_bias)
-        norms = [normalise()] if apply_norm else []
+        norms = normalise() if apply_norm else []
         blur = [BlurHalving2D()] if antialias else []
         return keras.Sequential([*padding, halve, *norms, layers.LeakyReLU(leaky_slope), *blur])
 
@@ -73,6 +78,8 @@ def patchgan_discriminator(
     for width in widths[1:-1]:
         x = downsample(width)(x)
     x = conv(widths[-1], use_bias=use_bias)(layers.ZeroPadding2D()(x))
-    x = layers.LeakyReLU(leaky_slope)(normalise()(x))
+    for norm_layer in normalise():
+        x = norm_layer(x)
+    x = layers.LeakyReLU(leaky_slope)(x)
     logits = conv(1)(layers.ZeroPadding2D()(x))
     return keras.Model(inputs, logits, name="patchgan")

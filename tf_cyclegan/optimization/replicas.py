@@ -45,6 +45,11 @@ class Replicas:
 
         _if(condition, apply)
 
+    def assign(self, variables: list, values: list):
+        """Give variables values that are the same on all replicas."""
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
 
 class SeveralReplicas(Replicas):
     """The replicas of a `tf.distribute` strategy; each method is called in its replica context.
@@ -109,6 +114,15 @@ class SeveralReplicas(Replicas):
             _if(condition, apply)
 
         _context().merge_call(update_all, args=(gradients, condition))
+
+    def assign(self, variables, values):
+        def assign_all(strategy, values):
+            for variable, value in zip(variables, values, strict=True):
+                strategy.extended.update(
+                    variable.value, lambda own, new: own.assign(new), args=(value,), group=False
+                )
+
+        _context().merge_call(assign_all, args=(values,))
 
 
 def _if(condition, do):

@@ -75,6 +75,7 @@ class Run:
     Attributes:
         metrics: Every loss by step.
         evaluations: The test set's numbers by step.
+        called_real: What share of real images discriminators call real, by step.
         times: How long the steps up to each checkpoint took.
         tensorboard: Folder of the files for TensorBoard.
         data_path: File of how many images there were.
@@ -89,6 +90,7 @@ class Run:
         self._checkpoints_folder = self.folder / "checkpoints"
         self.metrics = Log(self.folder / "metrics.jsonl")
         self.evaluations = Log(self.folder / "evaluations.jsonl")
+        self.called_real = Log(self.folder / "called_real.jsonl")
         self.times = Log(self.folder / "times.jsonl")
         self.tensorboard = self.folder / "tensorboard"
         self.losses_picture = self.folder / "losses.png"
@@ -198,6 +200,7 @@ class Run:
         """Write the checkpoint of a step, as `save_checkpoint` says, after the logs up to it."""
         self.metrics.flush()
         self.evaluations.flush()
+        self.called_real.flush()
         self.times.flush()
         return save_checkpoint(self._checkpoints_folder, objects, step, keep)
 

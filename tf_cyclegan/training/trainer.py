@@ -25,6 +25,7 @@ from .checkpoints import Checkpoint, tensorflow_disk_errors
 from .clock import Speed, StepClock
 from .devices import Devices, accelerated
 from .forecast import forecast
+from .held_out import HeldOut, known_since
 from .loss_log import LossLog, NotFinite
 from .run import Run
 
@@ -87,6 +88,7 @@ class Trainer:
         self._train_step = self.devices.function(method.train_step, xla_pays(config))
         self._train_steps = tf.function(self._several_steps, autograph=False)
         self._samples = self.devices.function(method.samples, jit=False)
+        self._held_out = HeldOut(method, data, config, self.devices) if config.held_out else None
 
     @property
     def step(self) -> int:
@@ -102,6 +104,7 @@ class Trainer:
         run.write_data_facts(self._data_facts())
         run.metrics.cut_after(0)
         run.evaluations.cut_after(0)
+        run.called_real.cut_after(0)
         run.times.cut_after(0)
 
     def _check_nothing_is_lost(self):
@@ -141,6 +144,7 @@ class Trainer:
         # What was logged after the checkpoint will be logged again.
         run.metrics.cut_after(self.step)
         run.evaluations.cut_after(self.step)
+        run.called_real.cut_after(self.step)
         run.times.cut_after(self.step)
 
     def _data_facts(self) -> dict[str, int | str]:
@@ -173,7 +177,13 @@ class Trainer:
                 self._train(first, samples, line, caught)
         metrics = self.run_files.metrics.lines()
         if metrics and self.devices.is_chief:
-            loss_curves(metrics, self.run_files.losses_picture)
+            called_real = self.run_files.called_real.lines()
+            loss_curves(metrics, self.run_files.losses_picture, called_real)
+            if since := known_since(called_real):
+                log(
+                    f"the discriminators know their pictures by heart since step {since}: more "
+                    "pictures, --augment or a --penalty may help (docs/troubleshooting.md)"
+                )
 
     def _cut_off_at(self, step: int) -> tuple[bool, bool]:
         """Whether the sample picture and the evaluation of the checkpoint gone on from are missing."""
@@ -218,6 +228,8 @@ class Trainer:
             if line:
                 line.update(step, text, counts=before != first)
                 told = told or self._forecast(line, step - first)
+            if self._held_out and self.devices.is_chief and step % self._held_out.every == 0:
+                self._held_out.look(step)
             stop = caught[0] if caught else 0
             if self.devices.workers > 1:  # they stop at the same step, where any was told to
                 stop = max(self.devices.all_workers(stop)) if due else 0
@@ -298,7 +310,8 @@ class Trainer:
         """The step up to which the next call goes: none goes past one where something is saved."""
         config = self.config
         ends = [step + config.steps_per_call, self.total_steps]
-        for every in (config.checkpoint_every, config.sample_every, config.evaluate_every):
+        looks = self._held_out.every if self._held_out else 0
+        for every in (config.checkpoint_every, config.sample_every, config.evaluate_every, looks):
             if every:
                 ends.append((step // every + 1) * every)
         return min(ends)

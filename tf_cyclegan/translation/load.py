@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ..commands import check_keras
 from ..errors import UserError
 from ..files import from_home
-from ..methods.method import Direction
+from ..methods.method import Direction, Weights
 from ..pixels import PixelFormat
 from ..training.run import Run
 from .memory import parse_memory
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def load_translator(
-    path: str | Path, direction: Direction | None = None, memory: str | None = None
+    path: str | Path,
+    direction: Direction | None = None,
+    memory: str | None = None,
+    weights: Weights | None = None,
 ) -> "PictureTranslator":
     """Load a generator to translate images with.
 
@@ -27,6 +30,8 @@ def load_translator(
         direction: Which of a run's two translators (default: "x_to_y"); a SavedModel has but one.
         memory: What the process may take, such as "2GB" (default: half of what is free). Pictures
             that need more are translated in tiles.
+        weights: Of a run: the moving averages of --ema, or what the last step left ("raw"); averages
+            where there are some if not given.
 
     Returns:
         A function from one picture `[H, W, C]` or several `[N, H, W, C]` of any size to translated
@@ -55,6 +60,10 @@ def load_translator(
         path = saved_model
         if direction is not None:
             raise UserError(f"{path} is a SavedModel and has one direction; leave out --direction")
+        if weights is not None:
+            raise UserError(
+                f"{path} is a SavedModel and has one set of weights; leave out --weights"
+            )
         model = tf.saved_model.load(str(path))
         if "serving_default" not in model.signatures or not hasattr(model, "translate_images"):
             raise UserError(f"{path} is a SavedModel of another program, not of this one")
@@ -63,7 +72,7 @@ def load_translator(
         if found is None:
             return PictureTranslator(model, *pixels, memory=bytes_)
         return _of_network(*found, pixels, bytes_)
-    translator, config = restore_translator(Run(path), direction or "x_to_y")
+    translator, config = restore_translator(Run(path), direction or "x_to_y", weights)
     pixels = pixels_of(config, direction or "x_to_y")
     return _of_network(translator, config.size_multiple, pixels, bytes_)
 

@@ -1,5 +1,6 @@
 """Trained generators as SavedModels that need only TensorFlow."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ..data.pipeline import denormalise, normalise
 from ..errors import UserError
 from ..files import check_writable, disk_errors, write_file, writing
 from ..methods import method_of
-from ..methods.method import Direction
+from ..methods.method import Direction, Weights
 from ..pixels import RGB8, PixelFormat
 from ..settings import RunSettings
 from ..training.checkpoints import Checkpoint, tensorflow_disk_errors
@@ -156,7 +157,13 @@ def save_translator(
             write_architecture(generator, translator.weights, size_multiple, beside)
 
 
-def export_run(folder: Path, output: Path, format: str = "saved_model", **options) -> list[Path]:
+def export_run(
+    folder: Path,
+    output: Path,
+    format: str = "saved_model",
+    weights: Weights | None = None,
+    **options,
+) -> list[Path]:
     """Write the translators of a run's newest checkpoint to `output`, as x_to_y and y_to_x.
 
     Methods that translate one way give but x_to_y.
@@ -165,14 +172,15 @@ def export_run(folder: Path, output: Path, format: str = "saved_model", **option
         folder: Of the run.
         output: Folder for them.
         format: "saved_model", or one of `FILE_FORMATS`.
+        weights: See `restore_translators`.
         **options: Of what writes the format, see `formats`.
 
     Raises:
-        UserError: The run has no checkpoint that can be read, `output` cannot be written, or what
-            writes the format is not installed.
+        UserError: The run has no checkpoint that can be read or not these weights, `output` cannot be
+            written, or what writes the format is not installed.
     """
     paths = {direction: export_path(output, direction, format) for direction in DIRECTIONS}
-    translators, config = restore_translators(Run(folder))
+    translators, config = restore_translators(Run(folder), weights=weights)
     for direction, translator in translators.items():
         pixels = pixels_of(config, direction)
         export_translator(
@@ -211,39 +219,51 @@ def export_translator(
 
 
 def restore_translators(
-    run: Run, checkpoint: Checkpoint | None = None
+    run: Run, checkpoint: Checkpoint | None = None, weights: Weights | None = None
 ) -> tuple[dict[Direction, Callable], RunSettings]:
     """Build the method of a run and give it what a checkpoint holds.
 
     Args:
         run: Whose settings say what to build.
         checkpoint: Of the run; the newest that can be read if not given.
+        weights: Moving averages, or what the last step left ("raw"); averages where there are some
+            if not given.
 
     Returns:
         Its translators by direction, see `methods.method.Trainable`, and its settings.
 
     Raises:
-        UserError: The folder holds no run, none with a checkpoint that can be read, or its settings
-            are not those of the checkpoint.
+        UserError: The folder holds no run, none with a checkpoint that can be read or none of these
+            weights, or its settings are not those of the checkpoint.
     """
     checkpoint = checkpoint or run.trained()
     config = run.read_settings()
-    method = method_of(config).build(config, None, None)
+    if weights == "average" and not config.has_averages:
+        raise UserError(
+            f"{run} keeps no averages, for it was trained without --ema; leave out --weights"
+        )
+    built = (
+        dataclasses.replace(config, ema=0.0) if config.has_averages and weights == "raw" else config
+    )
+    method = method_of(config).build(built, None, None)
     checkpoint.restore(tf.train.Checkpoint(**method.checkpoint_items))
     return dict(method.translators), config
 
 
-def restore_translator(run: Run, direction: str) -> tuple[Callable, RunSettings]:
+def restore_translator(
+    run: Run, direction: str, weights: Weights | None = None
+) -> tuple[Callable, RunSettings]:
     """One of `restore_translators`, of the newest checkpoint that can be read.
 
     Args:
         run: Whose settings say what to build.
         direction: "x_to_y" or "y_to_x".
+        weights: As there.
 
     Raises:
         UserError: As there, or its method translates the other way alone.
     """
-    translators, config = restore_translators(run)
+    translators, config = restore_translators(run, weights=weights)
     if direction not in translators:
         raise UserError(
             f"{run} is a run of {config.method}, which translates {', '.join(translators)} alone; "

@@ -45,7 +45,8 @@ class BiGAN(AdversarialMethod):
         )
         self.generator_g, self.generator_f = self.generators.networks.values()
         self.discriminator = self.discriminators.networks["discriminator"]
-        self.translators = {"x_to_y": self.generator_g, "y_to_x": self.generator_f}
+        g, e = self.averaged(self.generators.networks).values()
+        self.translators = {"x_to_y": g, "y_to_x": e}
 
         self._g, self._e = map(self.rematerialised, (self.generator_g, self.generator_f))
         self._generator_part = self.replicas.local(self.generator_gradients)
@@ -81,9 +82,12 @@ class BiGAN(AdversarialMethod):
             pairs_g = tf.concat([real_x, self._g(real_x, training=True)], -1)
             pairs_e = tf.concat([self._e(real_y, training=True), real_y], -1)
             # The discriminator gives (x, G(x)) 1 and (E(y), y) 0; each wants to be taken for the other.
+            judged_g, judged_e = (
+                self.discriminator(self.seen(pairs), training=True) for pairs in (pairs_g, pairs_e)
+            )
             terms = {
-                "generator_g": adversarial_loss(self.discriminator(pairs_g, training=True), 0.0),
-                "generator_f": adversarial_loss(self.discriminator(pairs_e, training=True), 1.0),
+                "generator_g": losses.generator_adversarial(adversarial_loss, judged_g, 0.0),
+                "generator_f": losses.generator_adversarial(adversarial_loss, judged_e, 1.0),
             }
             terms = {name: self.batch_mean(term) for name, term in terms.items()}
             loss = self.generators.scaled(terms["generator_g"] + terms["generator_f"])
@@ -92,15 +96,15 @@ class BiGAN(AdversarialMethod):
     def discriminator_gradients(self, pairs_g, pairs_e) -> tuple[dict, dict]:
         """Say how the discriminator should change to tell the pairs of G from those of E."""
         with tf.GradientTape() as tape:
-            terms = {"discriminator": self.told_apart(self.discriminator, pairs_g, pairs_e)}
-            loss = self.discriminators.scaled(terms["discriminator"])
+            terms, loss = self.told_apart(discriminator=(self.discriminator, pairs_g, pairs_e))
+            loss = self.discriminators.scaled(loss)
         return terms, self.discriminators.gradients(tape, loss)
 
     def samples(self, real_x, real_y) -> dict[str, tf.Tensor]:
         """Both domains, translated: a heading and images `[N, H, W, 3]` in [-1, 1] a column."""
         return {
             "x": real_x,
-            "G(x)": self.generator_g(real_x, training=False),
+            "G(x)": self.translators["x_to_y"](real_x, training=False),
             "y": real_y,
-            "E(y)": self.generator_f(real_y, training=False),
+            "E(y)": self.translators["y_to_x"](real_y, training=False),
         }

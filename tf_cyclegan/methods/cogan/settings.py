@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ...errors import UserError
-from ...settings import RunSettings, setting
+from ...settings import setting
+from ..network_settings import AveragedSettings
 
 SMALLEST_IMAGE = 16
 
 
 @dataclass(frozen=True)
-class Config(RunSettings):
+class Config(AveragedSettings):
     """Every setting of a run of CoGAN.
 
     Raises:

@@ -65,18 +65,24 @@ class CoGAN(AdversarialMethod):
         self.generator_x, self.generator_y = generators
         *fronts, self.discriminator_trunk = self.discriminators.networks.values()
         self.discriminator_x, self.discriminator_y = fronts
+        self._rendering = tuple(self.averaged(self.generators.networks).values())
+        root, *heads = self._rendering
         self.translators = {
-            "x_to_y": LatentSearch(self.generator_trunk, *generators, config),
-            "y_to_x": LatentSearch(self.generator_trunk, *generators[::-1], config),
+            "x_to_y": LatentSearch(root, *heads, config),
+            "y_to_x": LatentSearch(root, *heads[::-1], config),
         }
 
     def render(self, latent, training: bool) -> tuple:
-        """The pair of images, one of each domain, that latent vectors `[N, latent_size]` stand for."""
-        features = self.generator_trunk(latent, training=training)
-        return (
-            self.generator_x(features, training=training),
-            self.generator_y(features, training=training),
-        )
+        """The pair of images, one of each domain, that latent vectors `[N, latent_size]` stand for.
+
+        Args:
+            latent: The latent vectors.
+            training: Whether by the networks that are trained, or by those that translate.
+        """
+        networks = self.generators.networks.values() if training else self._rendering
+        trunk, *heads = networks
+        features = trunk(latent, training=training)
+        return tuple(head(features, training=training) for head in heads)
 
     def judge(self, x, y) -> list:
         """Logits `[N, 1]` of images of X and of Y, which pass the tied layers together."""

@@ -45,7 +45,10 @@ class CUT(ContrastiveMethod):
         self.projections = dict(self.generators.networks)
         self.generator_g = self.projections.pop("generator_g")
         self.discriminator_y = self.discriminators.networks["discriminator_y"]
-        self.translators = {"x_to_y": self.generator_g}
+        self.translators = {
+            "x_to_y": self.averaged({"generator_g": self.generator_g})["generator_g"]
+        }
+        self.judges = {"y": self.discriminator_y}
 
         self._g = self.with_features(self.generator_g)
         self._encoder = self.encoder(self.generator_g)
@@ -103,8 +106,8 @@ class CUT(ContrastiveMethod):
     def discriminator_gradients(self, real_y, fake_y) -> tuple[dict, dict]:
         """Say how the discriminator should change to tell real images from generated ones."""
         with tf.GradientTape() as tape:
-            terms = {"discriminator_y": self.told_apart(self.discriminator_y, real_y, fake_y)}
-            loss = self.discriminators.scaled(terms["discriminator_y"])
+            terms, loss = self.told_apart(discriminator_y=(self.discriminator_y, real_y, fake_y))
+            loss = self.discriminators.scaled(loss)
         return terms, self.discriminators.gradients(tape, loss)
 
     def generator_loss(self, fakes, *keys) -> tuple[dict, tf.Tensor]:
@@ -116,7 +119,7 @@ class CUT(ContrastiveMethod):
         config = self.config
         parts = 2 if config.nce_identity else 1
         adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
-        judged = self.discriminator_y(tf.split(fakes, parts)[0], training=True)
+        judged = self.discriminator_y(self.seen(tf.split(fakes, parts)[0]), training=True)
         queries = self._encoder(fakes, training=True)
         if config.flip_equivariance:
             flipped = self.is_flipped()
@@ -132,9 +135,10 @@ class CUT(ContrastiveMethod):
 
     def samples(self, real_x, real_y) -> dict[str, tf.Tensor]:
         """Images of X, what becomes of them, and images of Y, which should stay as they are."""
-        columns = {"x": real_x, "G(x)": self.generator_g(real_x, training=False), "y": real_y}
+        g = self.translators["x_to_y"]
+        columns = {"x": real_x, "G(x)": g(real_x, training=False), "y": real_y}
         if self.config.nce_identity:
-            columns["G(y)"] = self.generator_g(real_y, training=False)
+            columns["G(y)"] = g(real_y, training=False)
         return columns
 
 

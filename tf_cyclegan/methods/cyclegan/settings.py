@@ -41,8 +41,31 @@ class Config(TwoWay, UnpairedSettings):
         lowest=0,
     )
 
+    perceptual: str | None = setting(
+        None,
+        "perceptual",
+        "a network whose features the cycle and identity losses compare too: vgg16 (fetched once), or "
+        "a .keras file",
+        is_place=True,
+    )
+    perceptual_layer: str = setting("block3_conv3", "perceptual", "its layer that is compared")
+    perceptual_size: int = setting(
+        224, "perceptual", "pixels a side that images are scaled to for it", lowest=8
+    )
+    lambda_perceptual: float = setting(
+        1.0,
+        "perceptual",
+        "weight of the distance of features, as a factor of that of the pixels'",
+        above=0,
+    )
+
     def check(self):
         super().check()
+        if self.perceptual and self.channels != (3, 3):
+            raise UserError(
+                "--perceptual is of colour images; leave it out, or pass --channels-x rgb and "
+                "--channels-y rgb"
+            )
         if not self.lambda_adversarial and not self.lambda_cycle:
             raise UserError(
                 "--lambda-adversarial and --lambda-cycle are both 0, which leaves nothing to learn"

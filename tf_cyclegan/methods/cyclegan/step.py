@@ -12,6 +12,7 @@ from ... import losses
 from ...models.layers import seed_stream
 from ...optimization.replicas import Replicas
 from ..adversarial import AdversarialMethod, build_discriminator, build_generator
+from ..feature_loss.features import load_features
 from .settings import Config
 
 
@@ -52,7 +53,18 @@ class CycleGAN(AdversarialMethod):
         )
         self.generator_g, self.generator_f = self.generators.networks.values()
         self.discriminator_x, self.discriminator_y = self.discriminators.networks.values()
-        self.translators = {"x_to_y": self.generator_g, "y_to_x": self.generator_f}
+        g, f = self.averaged(self.generators.networks).values()
+        self.translators = {"x_to_y": g, "y_to_x": f}
+
+        self.features = None
+        if config.perceptual and total_steps is not None:
+            self.features = load_features(
+                config.perceptual, config.perceptual_layer, config.perceptual_size
+            )
+            # So that a run goes on with the features that it began with.
+            self.checkpoint_items["features"] = self.features.network
+        if config.lambda_adversarial:
+            self.judges = {"x": self.discriminator_x, "y": self.discriminator_y}
 
         self._g, self._f = map(self.rematerialised, (self.generator_g, self.generator_f))
         self._generator_part = self.replicas.local(self.generator_gradients)
@@ -106,10 +118,10 @@ class CycleGAN(AdversarialMethod):
 
             if config.lambda_adversarial:
                 terms["generator_g"] = losses.generator_adversarial(
-                    adversarial_loss, self.discriminator_y(fake_y, training=True)
+                    adversarial_loss, self.discriminator_y(self.seen(fake_y), training=True)
                 )
                 terms["generator_f"] = losses.generator_adversarial(
-                    adversarial_loss, self.discriminator_x(fake_x, training=True)
+                    adversarial_loss, self.discriminator_x(self.seen(fake_x), training=True)
                 )
                 weights["generator_g"] = weights["generator_f"] = config.lambda_adversarial
             if config.lambda_cycle and config.cycle_terms != "backward":
@@ -124,6 +136,17 @@ class CycleGAN(AdversarialMethod):
                 terms["identity_x"] = losses.l1(real_x, same_x)
                 terms["identity_y"] = losses.l1(real_y, same_y)
                 weights["identity_x"] = weights["identity_y"] = lambda_identity
+            if self.features:
+                pairs = {}
+                if "cycle_x" in terms:
+                    pairs["cycle_x"] = real_x, cycled_x
+                if "cycle_y" in terms:
+                    pairs["cycle_y"] = real_y, cycled_y
+                if lambda_identity:
+                    pairs |= {"identity_x": (real_x, same_x), "identity_y": (real_y, same_y)}
+                for name, images in pairs.items():
+                    terms[f"perceptual_{name}"] = losses.l1(*map(self.features, images))
+                    weights[f"perceptual_{name}"] = config.lambda_perceptual * weights[name]
 
             terms = {name: self.batch_mean(term) for name, term in terms.items()}
             loss = tf.add_n([weights[name] * terms[name] for name in terms])
@@ -133,24 +156,24 @@ class CycleGAN(AdversarialMethod):
 
     def discriminator_gradients(self, real_x, real_y, fake_x, fake_y) -> tuple[dict, dict]:
         """Say how the discriminators should change to tell real images from generated ones."""
-        terms = {}
         with tf.GradientTape() as tape:
-            terms["discriminator_x"] = self.told_apart(self.discriminator_x, real_x, fake_x)
-            terms["discriminator_y"] = self.told_apart(self.discriminator_y, real_y, fake_y)
-            loss = terms["discriminator_x"] + terms["discriminator_y"]
+            terms, loss = self.told_apart(
+                discriminator_x=(self.discriminator_x, real_x, fake_x),
+                discriminator_y=(self.discriminator_y, real_y, fake_y),
+            )
             loss = self.discriminators.scaled(loss)
 
         return terms, self.discriminators.gradients(tape, loss)
 
     def samples(self, real_x, real_y) -> dict[str, tf.Tensor]:
         """Both domains there and back: a heading and images `[N, H, W, 3]` in [-1, 1] a column."""
-        fake_y = self.generator_g(real_x, training=False)
-        fake_x = self.generator_f(real_y, training=False)
+        g, f = self.translators["x_to_y"], self.translators["y_to_x"]
+        fake_y, fake_x = g(real_x, training=False), f(real_y, training=False)
         return {
             "x": real_x,
             "G(x)": fake_y,
-            "F(G(x))": self.generator_f(fake_y, training=False),
+            "F(G(x))": f(fake_y, training=False),
             "y": real_y,
             "F(y)": fake_x,
-            "G(F(y))": self.generator_g(fake_x, training=False),
+            "G(F(y))": g(fake_x, training=False),
         }

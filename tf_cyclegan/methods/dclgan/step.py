@@ -61,7 +61,10 @@ class DCLGAN(ContrastiveMethod):
         self.projections_x = [networks[name] for name in of_x]
         self.projections_y = [networks[name] for name in of_y]
         self.discriminator_x, self.discriminator_y = self.discriminators.networks.values()
-        self.translators = {"x_to_y": self.generator_g, "y_to_x": self.generator_f}
+        generators = {"generator_g": self.generator_g, "generator_f": self.generator_f}
+        g, f = self.averaged(generators).values()
+        self.translators = {"x_to_y": g, "y_to_x": f}
+        self.judges = {"x": self.discriminator_x, "y": self.discriminator_y}
 
         self._g, self._f = map(self.with_features, (self.generator_g, self.generator_f))
         self._encoder_g, self._encoder_f = map(self.encoder, (self.generator_g, self.generator_f))
@@ -119,11 +122,11 @@ class DCLGAN(ContrastiveMethod):
 
     def discriminator_gradients(self, real_x, real_y, fake_x, fake_y) -> tuple[dict, dict]:
         """Say how the discriminators should change to tell real images from generated ones."""
-        terms = {}
         with tf.GradientTape() as tape:
-            terms["discriminator_x"] = self.told_apart(self.discriminator_x, real_x, fake_x)
-            terms["discriminator_y"] = self.told_apart(self.discriminator_y, real_y, fake_y)
-            loss = terms["discriminator_x"] + terms["discriminator_y"]
+            terms, loss = self.told_apart(
+                discriminator_x=(self.discriminator_x, real_x, fake_x),
+                discriminator_y=(self.discriminator_y, real_y, fake_y),
+            )
             loss = self.discriminators.scaled(loss)
         return terms, self.discriminators.gradients(tape, loss)
 
@@ -135,10 +138,10 @@ class DCLGAN(ContrastiveMethod):
         """
         config, terms = self.config, {}
         # By the same function as the discriminators pay for real images: the hinge's too.
-        adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
+        pays = losses.ADVERSARIAL_LOSSES[config.adversarial_loss].discriminator
         fake_x, fake_y = images["fake_x"], images["fake_y"]
-        terms["generator_g"] = adversarial_loss(self.discriminator_y(fake_y, training=True), 1.0)
-        terms["generator_f"] = adversarial_loss(self.discriminator_x(fake_x, training=True), 1.0)
+        terms["generator_g"] = pays(self.discriminator_y(self.seen(fake_y), training=True), 1.0)
+        terms["generator_f"] = pays(self.discriminator_x(self.seen(fake_x), training=True), 1.0)
         queries_x = self._encoder_f(fake_y, training=True)
         queries_y = self._encoder_g(fake_x, training=True)
         of_x, of_y = self.projections_x, self.projections_y
@@ -156,7 +159,7 @@ class DCLGAN(ContrastiveMethod):
         """Both domains, translated: a heading and images `[N, H, W, 3]` in [-1, 1] a column."""
         return {
             "x": real_x,
-            "G(x)": self.generator_g(real_x, training=False),
+            "G(x)": self.translators["x_to_y"](real_x, training=False),
             "y": real_y,
-            "F(y)": self.generator_f(real_y, training=False),
+            "F(y)": self.translators["y_to_x"](real_y, training=False),
         }

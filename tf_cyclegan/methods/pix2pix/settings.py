@@ -29,8 +29,10 @@ class Config(OneWay, NetworkSettings):
         below=1,
     )
 
-    adversarial_loss: Literal["bce", "lsgan"] = setting(
-        "bce", "objective", "cross-entropy as in the paper, or least squares"
+    adversarial_loss: Literal["bce", "lsgan", "hinge", "wgan"] = setting(
+        "bce",
+        "objective",
+        "cross-entropy as in the paper, least squares, hinge, or a critic's score",
     )
     lambda_adversarial: float = setting(
         1.0, "objective", "weight of the adversarial loss; 0 trains no discriminator", lowest=0

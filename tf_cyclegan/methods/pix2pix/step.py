@@ -58,8 +58,8 @@ class Pix2Pix(AdversarialMethod):
         )
         self.generator_g = self.generators.networks["generator_g"]
         self.discriminator = self.discriminators.networks["discriminator"]
-        translator = Translation(self.generator_g) if config.dropout else self.generator_g
-        self.translators = {"x_to_y": translator}
+        translator = self.averaged(self.generators.networks)["generator_g"]
+        self.translators = {"x_to_y": Translation(translator) if config.dropout else translator}
 
         self._g = self.rematerialised(self.generator_g)
         self._generator_part = self.replicas.local(self.generator_gradients)
@@ -94,7 +94,8 @@ class Pix2Pix(AdversarialMethod):
             fake_y = self._g(real_x, training=True)
             if config.lambda_adversarial:
                 adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
-                logits = self.discriminator(tf.concat([real_x, fake_y], -1), training=True)
+                pairs = self.seen(tf.concat([real_x, fake_y], -1))
+                logits = self.discriminator(pairs, training=True)
                 terms["generator_g"] = losses.generator_adversarial(adversarial_loss, logits)
                 weights["generator_g"] = config.lambda_adversarial
             if config.lambda_l1:
@@ -107,14 +108,12 @@ class Pix2Pix(AdversarialMethod):
 
     def discriminator_gradients(self, real_x, real_y, fake_y) -> tuple[dict, dict]:
         """Say how the discriminator should change to tell (x, y) from (x, G(x))."""
-        config = self.config
-        adversarial_loss = losses.ADVERSARIAL_LOSSES[config.adversarial_loss]
-        pairs = tf.concat([tf.concat([real_x, y], -1) for y in (real_y, fake_y)], 0)
+        pairs = [tf.concat([real_x, y], -1) for y in (real_y, fake_y)]
         with tf.GradientTape() as tape:
-            logits = tf.split(self.discriminator(pairs, training=True), 2)
-            term = losses.discriminator_adversarial(adversarial_loss, *logits)
-            loss = self.batch_mean(term if config.halve_discriminator else 2.0 * term)
-            terms = {"discriminator": loss}
+            terms, loss = self.told_apart(discriminator=(self.discriminator, *pairs))
+            if not self.config.halve_discriminator:
+                terms["discriminator"] *= 2.0
+                loss *= 2.0
             loss = self.discriminators.scaled(loss)
         return terms, self.discriminators.gradients(tape, loss)
 

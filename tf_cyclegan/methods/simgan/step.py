@@ -38,7 +38,9 @@ class SimGAN(AdversarialMethod):
         )
         self.generator_g = self.generators.networks["generator_g"]
         self.discriminator_y = self.discriminators.networks["discriminator_y"]
-        self.translators = {"x_to_y": self.generator_g}
+        self.translators = {"x_to_y": self.averaged(self.generators.networks)["generator_g"]}
+
+        self.judges = {"y": self.discriminator_y}
 
         self._g = self.rematerialised(self.generator_g)
         self._generator_part = self.replicas.local(self.generator_gradients)
@@ -74,7 +76,7 @@ class SimGAN(AdversarialMethod):
         adversarial_loss = losses.ADVERSARIAL_LOSSES[self.config.adversarial_loss]
         with tf.GradientTape() as tape:
             fake_y = self._g(real_x, training=True)
-            judged = self.discriminator_y(fake_y, training=True)
+            judged = self.discriminator_y(self.seen(fake_y), training=True)
             terms = {
                 "generator_g": losses.generator_adversarial(adversarial_loss, judged),
                 "distance_x": self.distance(real_x, fake_y),
@@ -87,10 +89,11 @@ class SimGAN(AdversarialMethod):
     def discriminator_gradients(self, real_y, fake_y) -> tuple[dict, dict]:
         """Say how the discriminator should change to tell real images from generated ones."""
         with tf.GradientTape() as tape:
-            terms = {"discriminator_y": self.told_apart(self.discriminator_y, real_y, fake_y)}
-            loss = self.discriminators.scaled(terms["discriminator_y"])
+            terms, loss = self.told_apart(discriminator_y=(self.discriminator_y, real_y, fake_y))
+            loss = self.discriminators.scaled(loss)
         return terms, self.discriminators.gradients(tape, loss)
 
     def samples(self, real_x, real_y) -> dict[str, tf.Tensor]:
         """Images of X, what becomes of them, and images of Y that they should look like."""
-        return {"x": real_x, "G(x)": self.generator_g(real_x, training=False), "y": real_y}
+        fake_y = self.translators["x_to_y"](real_x, training=False)
+        return {"x": real_x, "G(x)": fake_y, "y": real_y}

@@ -1,0 +1,121 @@
+"""What does each option of a training step cost, in time and in memory?
+
+    python -m benchmarks.options [--rounds 7] [--steps 2] [OPTION ...]
+
+The step of the `demo` preset with one option beside the step without it. Times: all in one process, a
+few steps of each in turn, round after round; of the rounds' ratios of processor time the median counts.
+Memory: the most that a process of its own holds until the end of its third step. Prints Markdown.
+"""
+
+import argparse
+import dataclasses
+import json
+import multiprocessing
+import resource
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
+
+OPTIONS: dict[str, dict] = {
+    "--ema 1000": {"ema": 1000.0},
+    "--augment color": {"augment": "color"},
+    "--augment color,translation,cutout": {"augment": "color,translation,cutout"},
+    "... --augment-target 0.8": {"augment": "color,translation,cutout", "augment_target": 0.8},
+    "--penalty r1": {"penalty": "r1"},
+    "--penalty r1 --penalty-every 16": {"penalty": "r1", "penalty_every": 16},
+    "--penalty zero": {"penalty": "zero"},
+    "--adversarial-loss wgan --penalty wgan-gp": {"adversarial_loss": "wgan", "penalty": "wgan-gp"},
+    "--adversarial-loss hinge": {"adversarial_loss": "hinge"},
+    "--discriminator-norm spectral": {"discriminator_norm": "spectral"},
+    "--discriminator-halvings 2": {"discriminator_halvings": 2},
+    "--lambda-identity 0": {"lambda_identity": 0.0},
+    "--decay cosine --warmup-steps 100": {"decay": "cosine", "warmup_steps": 100},
+}
+WARM_UP = 2  # steps that trace and allocate
+MEMORY_STEPS = 3
+
+
+def batch(config: Config) -> np.ndarray:
+    """The same real_x and real_y for all."""
+    shape = [2, config.batch_size, *config.image_shape, 3]
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+
+
+def step_of(config: Config):
+    """A function that does a training step."""
+    import tensorflow as tf
+
+    from tf_cyclegan.methods.cyclegan.step import CycleGAN
+
+    model = CycleGAN(config, 1000)
+    function = tf.function(model.train_step, autograph=False)
+    real_x, real_y = (tf.constant(images) for images in batch(config))
+    return lambda: [value.numpy() for value in function(real_x, real_y).values()]
+
+
+def time_ratios(configs: dict[str, Config], rounds: int, steps: int) -> dict[str, float]:
+    """Processor time a step, as a multiple of that of the first of them."""
+    functions = {name: step_of(config) for name, config in configs.items()}
+    for function in functions.values():
+        for _ in range(WARM_UP):
+            function()
+    ratios: dict[str, list[float]] = {name: [] for name in configs}
+    for _ in range(rounds):
+        seconds = {}
+        for name, function in functions.items():
+            start = time.process_time()
+            for _ in range(steps):
+                function()
+            seconds[name] = time.process_time() - start
+        off = next(iter(seconds.values()))
+        for name, taken in seconds.items():
+            ratios[name].append(taken / off)
+    return {name: median(several) for name, several in ratios.items()}
+
+
+def peak_bytes(config: Config) -> int:
+    """The most memory that this process holds until it has done some steps."""
+    function = step_of(config)
+    for _ in range(MEMORY_STEPS):
+        function()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def memory_ratios(configs: dict[str, Config]) -> dict[str, float]:
+    """Peaks of processes of their own, libraries included, as multiples of the first one's."""
+    peaks = {}
+    for name, config in configs.items():
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            peaks[name] = pool.apply(peak_bytes, [config])
+    off = next(iter(peaks.values()))
+    return {name: peak / off for name, peak in peaks.items()}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("options", nargs="*", default=list(OPTIONS), metavar="OPTION")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=2, help="of each in a round")
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args(arguments)
+    configs = {"off": PRESETS["demo"]} | {
+        name: dataclasses.replace(PRESETS["demo"], **OPTIONS[name]) for name in args.options
+    }
+    memory = {} if args.no_memory else memory_ratios(configs)
+    times = time_ratios(configs, args.rounds, args.steps)
+    print("| option | time | memory |\n|---|---|---|")
+    for name in args.options:
+        peak = f"{memory[name]:.2f}" if memory else ""
+        print(f"| `{name}` | {times[name]:.2f} | {peak} |")
+    if args.json:
+        args.json.write_text(json.dumps({"time": times, "memory": memory}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
