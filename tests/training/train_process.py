@@ -24,7 +24,7 @@ def main(dtype, cpus, *paths):
     logical = [tf.config.LogicalDeviceConfiguration()] * int(cpus)
     tf.config.set_logical_device_configuration(cpu, logical)
     keras.config.set_floatx(dtype)
-    pipeline.normalise = lambda images: tf.cast(images, dtype) / 127.5 - 1.0
+    pipeline.normalise = lambda images, pixels=None: tf.cast(images, dtype) / 127.5 - 1.0
     translator.export_run = lambda *_: []  # of float32 networks
     # TensorFlow mixes up the reductions of two strategies in one process.
     devices._BY_NAME["mirrored"] = functools.cache(devices._mirrored)
