@@ -74,6 +74,10 @@ def run_command(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         log("interrupted")
         sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has had enough, as `--help | head` has
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def ending_signals() -> list[int]:

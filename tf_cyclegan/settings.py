@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .errors import UserError
 from .paths import from_home
-from .pixels import RGB8, PixelFormat, parse_channels, parse_range, parse_type, range_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from .pixels import PixelFormat
 
 # Those of a 64-megapixel sensor; a WebP, the worst, takes 1 GiB of memory while it is decoded.
 MAX_PIXELS = 65_000_000
 
 AUTO = "auto"
 AUTO_SIZES = {True: 256, False: 128}  # pixels a side, with an accelerator and without
+COLOUR = 3  # channels, where neither settings nor data say
 
 
 def setting(
@@ -319,8 +321,12 @@ class RunSettings:
 
     def _check_pixels(self) -> None:
         """See that what is said of the pixels can be read; alike is written alike."""
-        for of in "xy":
-            channels, type_, range_ = (f"{name}_{of}" for name in ("channels", "type", "range"))
+        names = [[f"{name}_{of}" for name in ("channels", "type", "range")] for of in "xy"]
+        if all(getattr(self, name) is None for name in (*names[0], *names[1])):
+            return
+        from .pixels import parse_channels, parse_range, parse_type, range_text  # imports NumPy
+
+        for of, (channels, type_, range_) in zip("xy", names, strict=True):
             if (value := getattr(self, channels)) is not None:
                 object.__setattr__(self, channels, parse_channels(f"channels-{of}", value))
             if (value := getattr(self, type_)) is not None:
@@ -367,8 +373,10 @@ class RunSettings:
         return 1
 
     @property
-    def pixels(self) -> tuple[PixelFormat, PixelFormat]:
+    def pixels(self) -> "tuple[PixelFormat, PixelFormat]":
         """What the pixels of X and Y are: 8-bit colour where neither settings nor data say."""
+        from .pixels import RGB8, PixelFormat, parse_channels, parse_range, parse_type
+
         x, y = (
             PixelFormat(
                 RGB8.channels if channels is None else parse_channels(f"channels-{of}", channels),
@@ -385,8 +393,10 @@ class RunSettings:
     @property
     def channels(self) -> tuple[int, int]:
         """How many channels the images of X and Y have."""
-        x, y = self.pixels
-        return x.channels, y.channels
+        x, y = (
+            COLOUR if value is None else int(value) for value in (self.channels_x, self.channels_y)
+        )
+        return x, y
 
     @property
     def has_averages(self) -> bool:

@@ -233,6 +233,14 @@ def test_importing_loads_nothing_before_it_is_needed(imports, heavy):
     assert result.stdout.strip() == "[]"
 
 
+def test_who_reads_no_further_ends_the_help_without_a_traceback():
+    words = [sys.executable, "-m", "tf_cyclegan.train", "--help"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
+
+
 def test_a_bug_keeps_its_traceback(command):
     def main(_):
         raise RuntimeError("a bug")
