@@ -115,7 +115,7 @@ def test_every_long_part_of_an_evaluation_tells_how_far_it_is(monkeypatch, capsy
         "measuring x_to_y 0/16, sliced wasserstein",
         "measuring x_to_y 15/16, ms ssim",
         "sliced Wasserstein, pyramid 1/2",
-        "sliced Wasserstein, level 4/4",
+        "sliced Wasserstein, repeat 4/4",
         "features, batch 1/1",
         "FID, root of a covariance 2/2",
         "KID, subset 100/100",

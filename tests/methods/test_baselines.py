@@ -229,9 +229,9 @@ def test_a_run_goes_on_to_the_bit_and_leaves_what_it_should(
     config = dataclasses.replace(config, sample_every=4, run_dir=str(tmp_path / "whole"))
     headings, grid = [], trainer.image_grid
 
-    def seen(columns):
+    def seen(columns, note):
         headings.append(list(columns))
-        return grid(columns)
+        return grid(columns, note)
 
     monkeypatch.setattr(trainer, "image_grid", seen)
     with quick_trainings():

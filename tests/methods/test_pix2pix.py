@@ -263,9 +263,9 @@ def config(paired_folder, tmp_path_factory):
 def run_folder(config):
     headings = []
 
-    def grid(columns):
+    def grid(columns, note):
         headings.append(list(columns))
-        return image_grid(columns)
+        return image_grid(columns, note)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "image_grid", grid)

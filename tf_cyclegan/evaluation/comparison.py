@@ -149,7 +149,8 @@ def complete(runs: Runs, jobs: int) -> None:
             judge = ["evaluate", "--run", str(settings.run_folder)]
             commands[told] = (settings, [["train", "--run-dir", str(settings.run_folder)], judge])
     for settings, _ in commands.values():
-        Run(settings.run_folder).write_settings(settings)
+        run = Run(settings.run_folder)
+        run.write_settings(run.as_begun(settings))
     run_commands({told: command for told, (_, command) in commands.items()}, jobs)
 
 
@@ -170,8 +171,8 @@ def is_done(settings: RunSettings) -> bool:
     before = run.read_settings()
     if evaluation["step"] != run.trained().step or type(before) is not type(settings):
         return False
-    fixed = named(dataclasses.fields(settings), may_change=False)
-    return all(getattr(before, name) == getattr(settings, name) for name in fixed)
+    wanted, fixed = run.as_begun(settings), named(dataclasses.fields(settings), may_change=False)
+    return all(getattr(before, name) == getattr(wanted, name) for name in fixed)
 
 
 def rows_of(runs: Runs) -> list[Row]:
