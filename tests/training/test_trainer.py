@@ -27,7 +27,9 @@ def test_a_run_leaves_behind_what_it_should(tiny_config):
     folder = cg.train(config, on_sample=lambda path: shown.append((path.name, path.stat().st_size)))
     assert folder == config.run_folder
     assert [line["step"] for line in Run(folder).metrics.lines()] == [1, 2, 4, 6]
-    assert read_settings(folder / "config.json") == config
+    pixels = {"channels": 3, "type": "uint8", "range": "0,255"}
+    found = {f"{name}_{of}": value for name, value in pixels.items() for of in "xy"}
+    assert read_settings(folder / "config.json") == dataclasses.replace(config, **found)
     samples = sorted(path.name for path in (folder / "samples").iterdir())
     assert samples == ["step_000004.png", "step_000006.png"]
     assert [name for name, size in shown if size] == samples
