@@ -48,8 +48,6 @@ SMALL = {
     "evaluate": [{"STEPS": 6, "ABLATION_STEPS": 2, "VARIANTS": ("cycle_alone",)}],
     "tpu_and_multi_gpu": [{"STEPS": 3}],
 }
-# Notebooks whose whole run is still to be made and stored.
-NOT_STORED = {"competition"}
 NO_NETWORK = """
 import socket
 
@@ -172,7 +170,7 @@ def of_other_kinds(name: str, executed: nbformat.NotebookNode) -> list[str]:
 
 def run(name: str, parameters: dict | None, options: argparse.Namespace) -> str | None:
     """Execute a notebook and look at what it shows; returns what is wrong, if anything."""
-    compares = parameters is SMALL[name][0] and name not in NOT_STORED
+    compares = parameters is SMALL[name][0]
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         environment = {}

@@ -68,8 +68,6 @@ def test_a_notebook_is_valid_and_runs_on_any_kernel(notebook):
 
 def test_it_is_stored_with_the_outputs_of_one_whole_run(name, notebook):
     """`make notebooks` compares the kinds of the outputs with those of another run."""
-    if name in run_notebooks.NOT_STORED:
-        pytest.skip(f"python -m tools.run_notebooks {name} --full --keep is still to be run")
     assert notebooks.path_of(name).stat().st_size < 3_000_000
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
