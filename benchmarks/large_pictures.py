@@ -5,7 +5,7 @@
     python -m benchmarks.large_pictures file --size 4032x3024 --memory 2GB [--suffix .tif] [--json FILE]
 
 `memory` holds what a translation is said to take against what it takes; `tiles` compares tiles with
-the same picture at once: with statistics of samples, of a thumbnail, and of each tile by itself; `file`
+the same picture at once: with statistics of a thumbnail, and of each tile by itself; `file`
 runs the `translate` command on a picture. Without --model the network is the paper's, of 9 blocks and
 untrained.
 """
@@ -108,7 +108,6 @@ def measure_tiles(options: argparse.Namespace) -> list[dict]:
     import tensorflow as tf
 
     from tf_cyclegan.models.cpu.choice import also_of_open_sizes
-    from tf_cyclegan.models.statistics import Pooled, normalising_by
     from tf_cyclegan.translation import tiles
     from tf_cyclegan.translation.area import Area
 
@@ -134,15 +133,9 @@ def measure_tiles(options: argparse.Namespace) -> list[dict]:
     start = time.perf_counter()
     expected = whole()
     middle = time.perf_counter()
-    results = {"samples": in_tiles()}
+    results = {"thumbnail": in_tiles()}
     seconds = (middle - start, time.perf_counter() - middle)
 
-    small = tf.image.resize(image[None], [options.tile, options.tile], antialias=True)
-    with normalising_by(Pooled()) as thumbnail:
-        network(small, training=False)
-    by_thumbnail = tiles.Tiled(network, multiple, options.tile)
-    by_thumbnail.statistics = lambda *_: thumbnail.values
-    results["thumbnail"] = in_tiles(by_thumbnail)
     given, tiles.Given = tiles.Given, lambda _: None
     alone = tiles.Tiled(network, multiple, options.tile)
     alone.statistics = lambda *_: []

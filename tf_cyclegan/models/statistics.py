@@ -4,7 +4,7 @@ The norms of one picture that is translated in tiles must agree, or each tile wo
 its own. So they are given the mean and variance of the whole picture, as thumbnail instance
 normalisation (Chen et al. 2022, https://arxiv.org/abs/2103.11784) takes them from the picture scaled
 down and kernelised instance normalisation (Ho et al. 2022, https://arxiv.org/abs/2208.10730) from the
-neighbourhood. Here they come from samples at full size: texture is another one when it is scaled.
+neighbourhood.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,27 +32,18 @@ def current():
 
 
 class Pooled:
-    """Statistics of all images of a batch together, and of the batches before it.
-
-    Args:
-        before: What `values` was after the batches before this one, in the order of the norms' use;
-            empty for the first.
-        count: How many batches those were.
+    """Statistics of all images of a batch together.
 
     Attributes:
-        values: For each norm, mean and mean square by channel: `[2, C]`.
+        values: For each norm, in the order of their use, mean and mean square by channel: `[2, C]`.
     """
 
-    def __init__(self, before: Sequence = (), count=0):
-        self._before, self._count = list(before), count
+    def __init__(self):
         self.values: list = []
 
     def standardise(self, x, epsilon):
         """Give the channels of `[N, H, W, C]` mean 0 and variance 1 over all of it."""
         own = ops.stack([ops.mean(x, (0, 1, 2)), ops.mean(ops.square(x), (0, 1, 2))])
-        if self._before:
-            count = ops.cast(self._count, x.dtype)
-            own = (own + count * self._before[len(self.values)]) / (count + 1)
         self.values.append(own)
         return _standardised(x, own, epsilon)
 

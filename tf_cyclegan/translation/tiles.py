@@ -1,7 +1,7 @@
 """Pictures of any size in bounded memory: tile by tile, with the norms' statistics of the whole.
 
-First samples of the picture, at full size and spread over all of it, go through the network together,
-which gives each instance norm its mean and variance (see `models.statistics`). Then tiles that overlap
+First the picture goes through the network scaled down to the size of a tile, which gives each instance
+norm its mean and variance (Chen et al. 2022, https://arxiv.org/abs/2103.11784). Then tiles that overlap
 are translated with those, and blended where they do.
 """
 
@@ -18,9 +18,6 @@ from .area import Area
 
 MARGIN = 32  # pixels that a tile reaches into its neighbour, at least half of what they share
 DEAD = 8  # outermost pixels of a tile, which know nothing of what follows them, and do not count
-SAMPLE = 256  # pixels a side of a sample
-LEAST_SAMPLES = 16
-SHARE = 1 / 16  # of the picture that is sampled
 LARGEST_TILE = 1536  # pixels a side
 SMALLEST_TILE = 256
 
@@ -38,11 +35,11 @@ class Tiled:
         self._network = network
         self._multiple = size_multiple
         self._side = max(side // size_multiple, 1) * size_multiple
-        self._pool = tf.function(self._pooled, autograph=False)
+        self._normalised_by = tf.function(self._statistics_of, autograph=False)
         self._translate = tf.function(self._with_statistics, autograph=False)
 
-    def _pooled(self, images, before, count):
-        with normalising_by(Pooled(before, count)) as statistics:
+    def _statistics_of(self, images):
+        with normalising_by(Pooled()) as statistics:
             self._network(images, training=False)
         return statistics.values
 
@@ -51,12 +48,12 @@ class Tiled:
             return tf.cast(self._network(images, training=False), tf.float32)
 
     def work(self, area: Area) -> int:
-        """How many tiles and batches of samples `rows` goes through, the pieces of its progress."""
+        """How many pieces of progress `rows` has: the tiles, and the picture scaled down."""
         tile = self._tile(area)
         count = [
             len(_starts(*pair, self._multiple)) for pair in zip(_size(area), tile, strict=True)
         ]
-        return math.prod(count) + len(self._samples(area)[1])
+        return math.prod(count) + 1
 
     def rows(self, area: Area, advance: Callable[[], None] = lambda: None) -> Iterator[np.ndarray]:
         """Translate a picture.
@@ -94,37 +91,34 @@ class Tiled:
 
     def statistics(self, area: Area, advance: Callable[[], None] = lambda: None) -> list:
         """What the network's norms shall normalise this picture by."""
-        shape, batches = self._samples(area)
-        values: list = []
-        for count, batch in enumerate(batches):
-            images = np.stack([_mirrored(area, *place, *shape) for place in sorted(batch)])
-            with also_of_open_sizes():
-                values = self._pool(images, values, tf.constant(count, tf.float32))
-            advance()
+        with also_of_open_sizes():
+            values = self._normalised_by(self._thumbnail(area)[None])
+        advance()
         return values
 
     def _tile(self, area: Area) -> tuple[int, int]:
         height, width = (min(self._side, self._fitting(max(side, 8))) for side in _size(area))
         return height, width
 
-    def _samples(self, area: Area) -> tuple[tuple[int, int], list[list[tuple[int, int]]]]:
-        """Size of the samples, and where they are, by batches that are each spread over the picture."""
-        shape = tuple(min(self._fitting(SAMPLE), tile) for tile in self._tile(area))
-        grid = [max(1, side // length) for side, length in zip(_size(area), shape, strict=True)]
-        places = [
-            [round(i * max(side - length, 0) / max(count - 1, 1)) for i in range(count)]
-            for side, length, count in zip(_size(area), shape, grid, strict=True)
-        ]
-        cells = [(top, left) for top in places[0] for left in places[1]]
-        wanted = min(len(cells), max(LEAST_SAMPLES, math.ceil(SHARE * len(cells))))
-        at_once = max(1, min(LEAST_SAMPLES, wanted, self._side**2 // math.prod(shape)))
-        batches = -(-wanted // at_once)
-        # Every so many cells, about the golden section of all: near each other are never two in turn.
-        stride = round(len(cells) * 0.618) or 1
-        while math.gcd(stride, len(cells)) > 1:
-            stride += 1
-        chosen = [cells[i * stride % len(cells)] for i in range(batches * at_once)]
-        return shape, [chosen[i * at_once : (i + 1) * at_once] for i in range(batches)]
+    def _thumbnail(self, area: Area) -> np.ndarray:
+        """The picture no larger than a tile, in its shape: means of what falls into each pixel."""
+        scale = min(1.0, *(self._side / side for side in _size(area)))
+        height, width = (max(1, int(side * scale)) for side in _size(area))
+        tops, lefts = (
+            np.arange(count + 1) * side // count
+            for side, count in zip(_size(area), (height, width), strict=True)
+        )
+        at_once = max(1, self._side**2 * height // (area.height * area.width))  # rows of it
+        bands = []
+        for first in range(0, height, at_once):
+            edges = tops[first : first + at_once + 1]
+            band = area.read(int(edges[0]), 0, int(edges[-1] - edges[0]), area.width)
+            sums = np.add.reduceat(band, edges[:-1] - edges[0], axis=0)
+            sums = np.add.reduceat(sums, lefts[:-1], axis=1)
+            bands.append(sums / (np.diff(edges)[:, None, None] * np.diff(lefts)[:, None]))
+        whole = np.concatenate(bands).astype(np.float32)
+        missing = [(0, self._fitting(side) - side) for side in whole.shape[:2]]
+        return np.pad(whole, [*missing, (0, 0)], mode="symmetric")
 
     def _fitting(self, side: int) -> int:
         return -(-side // self._multiple) * self._multiple
