@@ -1,6 +1,7 @@
 """What translators that have learnt nothing would get: the numbers that others have to beat."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ..data.survey import Wanted
 from ..settings import RunSettings
 from .distribution import sliced_wasserstein
 from .judge import judge
-from .translations import ImageSet, Translations, find_pairs
+from .translations import ImageSet, translate_set
 
 NOT_TRANSLATED, ONE_COLOUR = "not translated", "one colour"
 
@@ -39,17 +40,7 @@ def judge_baselines(config: RunSettings, a: ImageSet, b: ImageSet) -> dict[str, 
         wanted = Wanted.exactly(target.pixels)
         training = scaled_images(domains[f"train{letter}"], config, config.image_shape, wanted)
         colour = median_colour([training.cut(i, config.image_shape) for i in range(len(training))])
-        images = np.broadcast_to(colour, (*source.images.shape[:3], len(colour)))
-        truth = find_pairs(source.names, target.names, "names")
-        translations = Translations(
-            source.names,
-            source.images,
-            images,
-            target.images,
-            truth,
-            source_pixels=source.pixels,
-            target_pixels=target.pixels,
-        )
+        translations = translate_set(partial(_painted, colour), source, target, "names")
         metrics = {"sliced_wasserstein": sliced_wasserstein}
         result = judge(translations, metrics, what=f"measuring one colour, {direction}")
         results[ONE_COLOUR][direction] = result
@@ -68,3 +59,8 @@ def median_colour(images: Sequence[np.ndarray]) -> np.ndarray:
     samples = np.concatenate([image.reshape(-1, image.shape[-1]) for image in images])
     middle = (len(samples) - 1) // 2
     return np.partition(samples, middle, axis=0)[middle]
+
+
+def _painted(colour: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """As many and as large images, each of one colour."""
+    return np.broadcast_to(colour, (*images.shape[:3], len(colour)))
