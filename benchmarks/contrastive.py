@@ -12,7 +12,7 @@ from tf_cyclegan.commands import run_command
 from tf_cyclegan.errors import UserError
 
 from .cases import CONTRASTIVE
-from .report import Setting, number, parser, print_header, print_row
+from .report import Setting, add_cases, number, parser, print_header, print_row
 from .turns import Contender, Ratio, take_turns
 
 
@@ -39,13 +39,7 @@ def measure(case_name: str, setting: Setting) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     """The command."""
     options = parser(__doc__, rounds=5, seconds=2.0)
-    options.add_argument(
-        "--cases",
-        nargs="+",
-        default=list(CONTRASTIVE),
-        metavar="CASE",
-        help=f"of {', '.join(CONTRASTIVE)} (default: all)",
-    )
+    add_cases(options, CONTRASTIVE)
     setting = Setting.of(options.parse_args(arguments))
     if not setting.torch:
         raise UserError(

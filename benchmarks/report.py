@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -46,14 +46,15 @@ def parser(
     return options
 
 
-def add_cases(options: argparse.ArgumentParser) -> None:
-    """Let the user choose which networks to compare."""
+def add_cases(options: argparse.ArgumentParser, cases: Iterable[str] = CASES) -> None:
+    """Let the user choose which of the `cases` to compare."""
+    cases = list(cases)
     options.add_argument(
         "--cases",
         nargs="+",
-        default=list(CASES),
+        default=cases,
         metavar="CASE",
-        help=f"of {', '.join(CASES)} (default: all)",
+        help=f"of {', '.join(cases)} (default: all)",
     )
 
 
