@@ -92,6 +92,7 @@ class Run:
         self.evaluations = Log(self.folder / "evaluations.jsonl")
         self.called_real = Log(self.folder / "called_real.jsonl")
         self.times = Log(self.folder / "times.jsonl")
+        self._logs = (self.metrics, self.evaluations, self.called_real, self.times)
         self.tensorboard = self.folder / "tensorboard"
         self.losses_picture = self.folder / "losses.png"
         self.evaluation = self.folder / "evaluation"
@@ -198,11 +199,14 @@ class Run:
 
     def save_checkpoint(self, objects, step: int, keep: int) -> Checkpoint:
         """Write the checkpoint of a step, as `save_checkpoint` says, after the logs up to it."""
-        self.metrics.flush()
-        self.evaluations.flush()
-        self.called_real.flush()
-        self.times.flush()
+        for each in self._logs:
+            each.flush()
         return save_checkpoint(self._checkpoints_folder, objects, step, keep)
+
+    def cut_logs_after(self, step: int) -> None:
+        """Take the lines of later steps out of all logs."""
+        for each in self._logs:
+            each.cut_after(step)
 
     def sample(self, step: int) -> Path:
         """The sample picture of a step."""

@@ -102,10 +102,7 @@ class Trainer:
         run = self.run_files
         run.write_settings(self.config)
         run.write_data_facts(self._data_facts())
-        run.metrics.cut_after(0)
-        run.evaluations.cut_after(0)
-        run.called_real.cut_after(0)
-        run.times.cut_after(0)
+        run.cut_logs_after(0)
 
     def _check_nothing_is_lost(self):
         """See that no checkpoint is missing that the log says there was."""
@@ -142,10 +139,7 @@ class Trainer:
         run.write_data_facts(now)
         run.write_settings(self.config)
         # What was logged after the checkpoint will be logged again.
-        run.metrics.cut_after(self.step)
-        run.evaluations.cut_after(self.step)
-        run.called_real.cut_after(self.step)
-        run.times.cut_after(self.step)
+        run.cut_logs_after(self.step)
 
     def _data_facts(self) -> dict[str, int | str]:
         x, y = self.data.train_x, self.data.train_y
