@@ -38,6 +38,7 @@ PICTURES = {
 }
 # What else an output may be, the first that it has.
 WORDS = ("text/markdown", "text/html", "text/plain")
+TEMPORARY = re.compile(r"/tmp/tmp\w{8}")
 
 SETUP_CELL = """\
 # A checkout of the repository is used as it is; elsewhere the package is installed if it is missing.
@@ -114,13 +115,17 @@ def encoded(path: Path) -> str:
 def plain(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """An output as a stream or as one of the kinds of `PICTURES` and `WORDS`, with nothing else.
 
-    What rich prints comes as HTML in a notebook, line by line: that becomes a stream, too.
+    What rich prints comes as HTML in a notebook, line by line: that becomes a stream, too. Temporary
+    folders, whose names are others each time, are all `/tmp/folder`.
     """
+    if output.output_type == "stream":
+        text = TEMPORARY.sub("/tmp/folder", output.text)
+        return nbformat.v4.new_output("stream", name=output.name, text=text)
     if output.output_type not in ("display_data", "execute_result"):
         return output
     if output.data.get("text/html", "").startswith("<pre"):
         text = re.sub(r"\x1b\[[\d;]*m", "", output.data["text/plain"])
-        return nbformat.v4.new_output("stream", name="stdout", text=text)
+        return plain(nbformat.v4.new_output("stream", name="stdout", text=text))
     kind = next(kind for kind in (*PICTURES, *WORDS) if kind in output.data)
     return nbformat.v4.new_output("display_data", data={kind: output.data[kind]})
 
