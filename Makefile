@@ -8,8 +8,8 @@
 #             the results into docs/robustness.md
 # make lowest   installs the oldest TensorFlow and Keras that are promised beside, and runs what computes with them
 # make package   builds the sdist and the wheel, checks both, and types a command of the installed wheel
-# make site   makes the documentation a site in build/site/html, with a reference, and checks
-#             every link (Python 3.11 or later)
+# make site   makes the documentation and the notebooks a site in build/site/html, with a reference,
+#             and checks every link (Python 3.11 or later)
 # make comparison   trains all methods beside each other (hours) and writes docs/comparison.md
 # make load   500 clients for a minute at each of the two servers, and writes docs/servers.md
 PYTHON ?= python3

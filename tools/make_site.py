@@ -1,4 +1,5 @@
-"""Make the site of the documentation: README.md, docs/ and a reference from the docstrings.
+"""Make the site of the documentation: README.md, docs/, the notebooks as they are stored, and a
+reference from the docstrings.
 
 python -m tools.make_site
 
@@ -16,7 +17,9 @@ import sys
 import threading
 from pathlib import Path
 
-from tools.notebooks import repository
+import nbformat
+
+from tools.notebooks import NOTEBOOKS, repository
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "build" / "site"
@@ -25,6 +28,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 # The pages by the heading that they stand under; those of docs/ that are not named are the first's.
 CONTENTS: dict[str, list[str]] = {
     "Using it": [],
+    "Notebooks": [f"notebooks/{name}" for name in NOTEBOOKS],
     "Results": [
         *(
             f"docs/{page}"
@@ -38,11 +42,17 @@ SPHINX = {
     "project": "tf_cyclegan",
     "html_title": "tf_cyclegan",
     "html_theme": "furo",  # its letters are the reader's own
+    "html_static_path": [str(ROOT / "tools" / "site.css")],
+    "html_css_files": ["site.css"],
     "html_copy_source": False,
     "html_show_copyright": False,
     "add_module_names": False,
-    "extensions": ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"],
+    "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "tools.mathml"],
     "myst_heading_anchors": 4,
+    "myst_enable_extensions": ["dollarmath"],
+    "nb_execution_mode": "off",
+    "nb_render_markdown_format": "myst",
+    "html_math_renderer": "mathml",
     "highlight_language": "none",
     "default_role": "code",
     "autodoc_default_options": {"members": True, "member-order": "bysource"},
@@ -66,17 +76,17 @@ REFERENCE_OF = """
 """
 FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
+ATTACHMENT = re.compile(r"\(attachment:(\w+)\.png\)")
 PICTURE_ELSEWHERE = re.compile(r"!\[([^]]*)\]\(https?:[^)]*\)")
 
 
 def write_pages(folder: Path) -> None:
     """Write the Markdown of all pages to a folder, where they lie as in the repository."""
     contents = _contents()
-    pages = {ROOT / f"{page}.md" for group in contents.values() for page in group}
+    pages = {_file_of(page) for group in contents.values() for page in group}
     for page in {*pages, ROOT / "README.md"}:
-        parts = FENCE.split(page.read_text(encoding="utf-8"))
-        parts[::2] = [_for_site(text, page, pages) for text in parts[::2]]
-        _write(folder / page.relative_to(ROOT), "".join(parts))
+        write = _notebook_for_site if page.suffix == ".ipynb" else _page_for_site
+        _write(folder / page.relative_to(ROOT), write(page, pages))
     shutil.copytree(ROOT / "docs" / "images", folder / "docs" / "images")
     rooms = _rooms()
     for room, modules in rooms.items():
@@ -98,12 +108,40 @@ def _contents() -> dict[str, list[str]]:
     return CONTENTS | {"Using it": [page for page in docs if page not in named]}
 
 
+def _file_of(page: str) -> Path:
+    return ROOT / f"{page}{'.ipynb' if page.startswith('notebooks/') else '.md'}"
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
+def _page_for_site(page: Path, pages: set[Path]) -> str:
+    return _for_site(page.read_text(encoding="utf-8"), page, pages)
+
+
+def _notebook_for_site(page: Path, pages: set[Path]) -> str:
+    """A notebook with its title before the badge, and the drawings of the other pages."""
+    notebook = nbformat.read(page, as_version=4)
+    badge, title, *others = notebook.cells
+    notebook.cells = [title, badge, *others]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            text = ATTACHMENT.sub(r"(../docs/images/\1.svg)", cell.source)
+            cell.source = _for_site(text, page, pages)
+            cell.pop("attachments", None)
+    return nbformat.writes(notebook)
+
+
 def _for_site(text: str, page: Path, pages: set[Path]) -> str:
+    """Markdown with links that lead somewhere from the site; what is fenced stays."""
+    parts = FENCE.split(text)
+    parts[::2] = [_with_links(part, page, pages) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _with_links(text: str, page: Path, pages: set[Path]) -> str:
     def link(match):
         path, anchor = (page.parent / match[1]).resolve(), match[2] or ""
         if path == ROOT / "README.md":
