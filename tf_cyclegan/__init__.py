@@ -9,9 +9,12 @@ Nothing heavy is imported before it is used.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from .errors import UserError
-from .methods.cyclegan.settings import PRESETS, Config
+
+if TYPE_CHECKING:
+    from .methods.cyclegan.settings import PRESETS, Config
 
 __version__ = "0.2.0"
 __all__ = [
@@ -27,6 +30,8 @@ __all__ = [
 ]
 
 _LAZY = {
+    "PRESETS": ".methods.cyclegan.settings",
+    "Config": ".methods.cyclegan.settings",
     "CycleGAN": ".methods.cyclegan.step",
     "assemble_dataset": ".data.assemble",
     "convert_checkpoint": ".torch_weights.networks",

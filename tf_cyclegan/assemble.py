@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .commands import parse, run_command
-from .data.assemble import assemble_dataset
-from .data.piles import TEST_SHARE
 from .progress import log
+from .settings import TEST_SHARE
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,8 @@ class Options:
 def main(arguments: list[str] | None = None) -> None:
     """The command: `python -m tf_cyclegan.assemble`."""
     options = parse(Options, arguments, "assemble")
+    from .data.assemble import assemble_dataset
+
     x, y, output = options.x, options.y, options.output
     log(f"wrote {assemble_dataset(x, y, output, options.test_share, options.seed)}")
 

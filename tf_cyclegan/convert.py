@@ -11,8 +11,7 @@ from .errors import UserError
 from .files import check_writable, writing
 from .help_texts import told
 from .progress import log
-from .torch_weights.checkpoint import read_checkpoint
-from .torch_weights.pretrained import NAMES, fetch_pretrained
+from .torch_weights.published import NAMES
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise UserError(f"--output {output} exists already; choose another")
     check_writable(output, folder=True)
+    from .torch_weights.checkpoint import read_checkpoint
+    from .torch_weights.pretrained import fetch_pretrained
+
     path = options.checkpoint or fetch_pretrained(options.pretrained)
     tensors = read_checkpoint(path)
     import_tensorflow()

@@ -9,8 +9,6 @@ import tyro
 from .commands import parse, run_command
 from .errors import UserError
 from .settings import MAX_PIXELS
-from .translation.demo_server import run_demo
-from .translation.load import saved_model_folder
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,9 @@ class Options:
 def main(arguments: list[str] | None = None) -> None:
     """The command: `python -m tf_cyclegan.demo`."""
     options = parse(Options, arguments, "demo")
+    from .translation.demo_server import run_demo
+    from .translation.load import saved_model_folder
+
     if not options.model:
         raise UserError("give a model: --model runs/NAME")
     for name in ("max_side", "max_pixels"):

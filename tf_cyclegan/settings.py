@@ -24,6 +24,7 @@ MAX_PIXELS = 65_000_000
 
 AUTO = "auto"
 AUTO_SIZES = {True: 256, False: 128}  # pixels a side, with an accelerator and without
+TEST_SHARE = 0.1  # of each of two piles of images is held out
 COLOUR = 3  # channels, where neither settings nor data say
 
 

@@ -3,20 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .commands import import_tensorflow, parse, run_command
-from .data.walk import image_files, in_words, no_image
 from .errors import UserError
 from .files import check_writable
-from .pixels import RGB8, PixelFormat, parse_range
+from .methods.method import Direction, Weights
 from .progress import log
 from .settings import MAX_PIXELS
-from .translation import translate_files
-from .translation.load import Direction, Weights, load_translator, pixels_of_model
-from .translation.picture_file import QUALITY
-from .translation.targets import Job, plan, suffix_of
-from .translation.video import check_input, check_output, import_av, translate_video
+
+if TYPE_CHECKING:  # --help needs none of it
+    from .pixels import PixelFormat
+    from .translation.targets import Job
 
 
 @dataclass(frozen=True)
@@ -98,6 +96,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _translate_pictures(options: Options) -> None:
+    from .pixels import RGB8, parse_range
+    from .translation import translate_files
+    from .translation.load import load_translator, pixels_of_model
+
     if options.smooth:
         raise UserError("--smooth is for --video; leave it out with --input")
     window = None if options.range is None else parse_range("range", options.range)
@@ -144,7 +146,9 @@ def _translate_pictures(options: Options) -> None:
         )
 
 
-def _say_what_is_lossy(jobs: list[Job], quality: int | None) -> None:
+def _say_what_is_lossy(jobs: list["Job"], quality: int | None) -> None:
+    from .translation.picture_file import QUALITY
+
     counts = Counter(job.kind.format for job in jobs if job.kind.has_quality)
     if counts:
         kinds = ", ".join(f"{count} as {name}" for name, count in counts.items())
@@ -155,6 +159,10 @@ def _say_what_is_lossy(jobs: list[Job], quality: int | None) -> None:
 
 
 def _translate_film(options: Options) -> None:
+    from .pixels import RGB8
+    from .translation.load import load_translator, pixels_of_model
+    from .translation.video import check_input, check_output, import_av, translate_video
+
     for name in FOR_PICTURES:
         if getattr(options, name) != getattr(Options, name):
             raise UserError(f"--{name.replace('_', '-')} is for --input; leave it out with --video")
@@ -185,7 +193,10 @@ def _translate_film(options: Options) -> None:
     log(f"wrote {count} frames to {options.output}")
 
 
-def _jobs(options: Options, gives: PixelFormat) -> list[Job]:
+def _jobs(options: Options, gives: "PixelFormat") -> list["Job"]:
+    from .data.walk import image_files, in_words, no_image
+    from .translation.targets import plan, suffix_of
+
     suffix = None if options.suffix is None else suffix_of(options.suffix, gives)
     root: Path | None = None
     if options.input.is_dir():

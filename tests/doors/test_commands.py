@@ -233,6 +233,24 @@ def test_importing_loads_nothing_before_it_is_needed(imports, heavy):
     assert result.stdout.strip() == "[]"
 
 
+def test_help_loads_nothing_that_it_does_not_show():
+    script = """
+import importlib, sys
+from tf_cyclegan.__main__ import COMMANDS
+loaded = {}
+for name in sorted(COMMANDS, key=["train"].__contains__, reverse=True):
+    try:
+        importlib.import_module(f"tf_cyclegan.{name}").main(["--help"])
+    except SystemExit:
+        loaded[name] = {"tensorflow", "numpy", "PIL"} & sys.modules.keys()
+    if name == "train":
+        loaded[name] |= {"typeguard"} & sys.modules.keys()
+print(loaded, file=sys.stderr)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.stderr.strip() == str({name: set() for name in ["train", *COMMANDS]})
+
+
 def test_who_reads_no_further_ends_the_help_without_a_traceback():
     words = [sys.executable, "-m", "tf_cyclegan.train", "--help"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -8,8 +8,9 @@ from pathlib import Path, PurePath
 from ..errors import UserError
 from ..files import check_writable, from_home, writing
 from ..progress import progress
+from ..settings import TEST_SHARE
 from .decode import UnreadableImage
-from .piles import TEST_SHARE, divided
+from .piles import divided
 from .sources import Domain
 
 Write = Callable[[str, bytes], None]

@@ -8,11 +8,9 @@ from pathlib import Path, PurePath
 
 from ..errors import UserError
 from ..files import from_home
-from ..settings import RunSettings
+from ..settings import TEST_SHARE, RunSettings
 from .sources import Domain, open_images, open_source
 from .walk import no_image, readable
-
-TEST_SHARE = 0.1
 
 
 def open_data(settings: RunSettings, data_dir: str | None = None) -> dict[str, Domain]:

@@ -19,30 +19,8 @@ from ..files import write_file
 from ..progress import ProgressLine, log
 from .checkpoint import parse_checkpoint
 from .pickle import CheckpointError
+from .published import NAMES, SOURCE
 
-NAMES = (
-    "apple2orange",
-    "orange2apple",
-    "summer2winter_yosemite",
-    "winter2summer_yosemite",
-    "horse2zebra",
-    "zebra2horse",
-    "monet2photo",
-    "style_monet",
-    "style_cezanne",
-    "style_ukiyoe",
-    "style_vangogh",
-    "sat2map",
-    "map2sat",
-    "cityscapes_photo2label",
-    "cityscapes_label2photo",
-    "facades_photo2label",
-    "facades_label2photo",
-    "iphone2dslr_flower",
-)
-# The authors' scripts ask this server without https, which is not done here by itself. No sums of
-# these files are published.
-SOURCE = "https://efrosgans.eecs.berkeley.edu/cyclegan/pretrained_models"
 MIRROR = "TF_CYCLEGAN_PRETRAINED_URL"
 SILENCE_SECONDS = 30
 DEADLINE_SECONDS = 30 * 60  # for all of a file; 96 MB at 53 kB a second

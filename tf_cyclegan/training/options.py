@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from ..data.embedded import EMBEDDED
 from ..errors import UserError
 from ..files import from_home
-from ..help_texts import told
+from ..help_texts import as_union, told
 from ..methods import DEFAULT, find_method, method_of, methods
 from ..methods.method import Method
 from ..settings import RunSettings, in_groups
@@ -141,7 +141,7 @@ def common_options(kinds: Sequence[type[RunSettings]], without: Sequence[str]) -
         hints = typing.get_type_hints(kind)
         for field in dataclasses.fields(kind):
             if field.name not in without and field.name not in members:
-                hint = Annotated[hints[field.name] | None, _told(field, None)]
+                hint = Annotated[as_union(hints[field.name] | None), _told(field, None)]
                 members[field.name] = (field.name, hint, dataclasses.field(default=None))
     return dataclasses.make_dataclass("Common", members.values())
 
@@ -177,7 +177,7 @@ def _default_presets(method: Method) -> str:
 
 def _option(field: dataclasses.Field, hints: dict, base: RunSettings):
     value = getattr(base, field.name)
-    hint = Annotated[hints[field.name], _told(field, value)]
+    hint = Annotated[as_union(hints[field.name]), _told(field, value)]
     return field.name, hint, dataclasses.field(default=value)
 
 
