@@ -1,4 +1,5 @@
 import io
+import itertools
 import struct
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
+from profiles import ink_profile
 
 from tf_cyclegan.data import decode
 from tf_cyclegan.data.decode import TooManyPixels, UnreadableImage, decode_image, decode_resized
@@ -66,6 +68,52 @@ def test_cmyk_jpeg():
         (8, 8)
     )
     assert max(abs(c - 204) for c in pixel) <= 2
+
+
+def test_inks_become_what_their_profile_says():
+    """Each mixture of full inks, as Lab becomes sRGB by hand (CIE 15, IEC 61966-2-1)."""
+    inks = list(itertools.product((0, 1), repeat=4))
+    lab = {
+        (c, m, y, k): (
+            (100 - 25 * c - 25 * m - 5 * y) * (1 - 0.9 * k),
+            (-15 * c + 25 * m) * (1 - k),
+            (-15 * c + 30 * y) * (1 - k),
+        )
+        for c, m, y, k in inks
+    }
+    expected = np.array([_srgb_of_lab(*lab[mixture]) for mixture in inks])
+    patches = np.repeat(np.repeat(255 * np.array(inks, np.uint8).reshape(4, 4, 4), 16, 0), 16, 1)
+    image, profile = Image.fromarray(patches, "CMYK"), ink_profile(lab)
+    for encoded in (
+        encode(image, "JPEG", icc_profile=profile, quality=95),
+        encode(image, "TIFF", icc_profile=profile),
+        encode(image, "TIFF", icc_profile=profile, compression="jpeg"),
+    ):
+        picture = decode.decode(encoded)
+        assert picture.notes == ("converted to sRGB from Press",)
+        middles = picture.samples[8::16, 8::16].reshape(16, 3)
+        assert np.abs(middles - expected).max() < 4
+        kept = decode.decode(encoded, keep_colour_space=True)
+        assert np.abs(kept.samples[8::16, 8::16].reshape(16, 3) - expected).max() > 40
+
+
+def _srgb_of_lab(lightness, a, b):
+    whole = (lightness + 16) / 116
+    parts = np.array([whole + a / 500, whole, whole - b / 200])
+    xyz = np.where(parts > 6 / 29, parts**3, (parts - 4 / 29) * 3 * (6 / 29) ** 2)
+    xyz *= [0.9642, 1.0, 0.8249]
+    # From XYZ under D50, by Bradford's adaptation (Lindbloom).
+    light = np.clip(
+        [
+            [3.1338561, -1.6168667, -0.4906146],
+            [-0.9787684, 1.9161415, 0.0334540],
+            [0.0719453, -0.2289914, 1.4052427],
+        ]
+        @ xyz,
+        0,
+        1,
+    )
+    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 def test_16_bit_grey_is_scaled_not_clipped():

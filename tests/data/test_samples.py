@@ -1,13 +1,19 @@
 """Samples of any depth and number of channels: read as they are, made alike, and fitted."""
 
 import io
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+import tifffile
+from PIL import Image, ImageCms
+from profiles import ADOBE_RGB, profile
 
-from tf_cyclegan.data import scaled
+from tf_cyclegan.data import deep_colour, scaled
+from tf_cyclegan.data import tiff as tiff_module
+from tf_cyclegan.data.colour import to_srgb
 from tf_cyclegan.data.decode import decode
 from tf_cyclegan.data.encode import encode_samples
 from tf_cyclegan.data.fit import cut, fitted
@@ -56,8 +62,6 @@ def test_what_is_written_is_read(suffix, dtype, channels):
 
 
 def test_other_programs_read_what_is_written():
-    import tifffile
-
     written = samples("int16", 1)
     np.testing.assert_array_equal(
         np.asarray(Image.open(io.BytesIO(encode_samples(samples("uint16"), ".png")))).shape, (9, 7)
@@ -73,8 +77,6 @@ def test_other_programs_read_what_is_written():
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_tiffs_of_all_layouts(tile, compression, planar, order):
-    import tifffile
-
     if compression == "lzma":
         compression = None if tile else "deflate"
     written = samples("uint16", 5, (40, 37))
@@ -109,9 +111,6 @@ def test_tiffs_that_pillow_packed(mode, compression):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_differences_are_summed(dtype):
     """The predictors of TIFF 6.0, section 14, and of Adobe's note 3, made by hand."""
-    import struct
-    import zlib
-
     written = samples(dtype, 5, (6, 8))
     if dtype == "float32":
         high_first = written.astype(">f4").view(np.uint8).reshape(6, 40, 4).transpose(0, 2, 1)
@@ -120,20 +119,133 @@ def test_differences_are_summed(dtype):
     else:
         data, predictor, sample_format = written.copy(), 2, 1
     data[:, 1:] = data[:, 1:] - data[:, :-1]
-    packed = zlib.compress(data.tobytes())
-    bits = 8 * written.itemsize
-    tags = {256: 8, 257: 6, 258: bits, 259: 8, 262: 1, 273: 400, 277: 5, 278: 6, 279: len(packed)}
-    tags |= {284: 1, 317: predictor, 339: sample_format}
-    directory = b""
-    for tag, value in sorted(tags.items()):
-        directory += struct.pack("<HHLL", tag, 4, 1, value)
-    encoded = b"II*\0" + struct.pack("<LH", 8, len(tags)) + directory + bytes(4)
-    np.testing.assert_array_equal(decode(encoded.ljust(400, b"\0") + packed).samples, written)
+    encoded = tiff_by_hand(
+        written, zlib.compress(data.tobytes()), {259: 8, 317: predictor, 339: sample_format}
+    )
+    np.testing.assert_array_equal(decode(encoded).samples, written)
+
+
+def tiff_by_hand(samples, packed, tags=(), bits=None):
+    """A TIFF of one strip, or of several where `packed` is a list, whose tags are whole numbers."""
+    strips = packed if isinstance(packed, list) else [packed]
+    height, width, channels = samples.shape
+    start = 8 + 2 + 12 * 12 + 4 + 8 * len(strips)
+    places = [start + sum(map(len, strips[:i])) for i in range(len(strips))]
+    values = {256: width, 257: height, 258: bits or 8 * samples.itemsize, 259: 1, 262: 1}
+    values |= {273: places, 277: channels, 278: height, 279: list(map(len, strips)), 284: 1}
+    directory, lists = b"", b""
+    for tag, value in sorted((values | dict(tags)).items()):
+        numbers = value if isinstance(value, list) else [value]
+        where = numbers[0]
+        if len(numbers) > 1:
+            where = start - 8 * len(strips) + len(lists)
+            lists += struct.pack(f"<{len(numbers)}L", *numbers)
+        directory += struct.pack("<HHLL", tag, 4, len(numbers), where)
+    count = len(directory) // 12
+    head = b"II*\0" + struct.pack("<LH", 8, count) + directory + bytes(4)
+    head = head.ljust(start - 8 * len(strips), b"\0") + lists
+    return head.ljust(start, b"\0") + b"".join(strips)
+
+
+@pytest.mark.parametrize("bits", [2, 5, 10, 12, 14])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_samples_of_other_than_whole_bytes(bits, channels):
+    """TIFF 6.0, section 8 on: the highest bit first, every row begins with a byte."""
+    written = rng.integers(0, 2**bits, (6, 7, channels)).astype(np.uint16)
+    rows = written.reshape(6, -1)[..., None] >> np.arange(bits)[::-1] & 1
+    data = np.packbits(rows.reshape(6, -1).astype(np.uint8), axis=1)
+    reverse = np.packbits(np.unpackbits(data, axis=1, bitorder="little"), axis=1)
+    packed_as = written
+    if bits < 8 and channels < 4:  # grey and colour become that of 8 bits, as Pillow makes them
+        written = np.round(written * 255 / (2**bits - 1)).astype(np.uint8)
+    for packed, tags in (
+        (data.tobytes(), {}),
+        (zlib.compress(data.tobytes()), {259: 8}),
+        (reverse.tobytes(), {266: 2}),
+    ):
+        tags |= {262: 2 if channels == 3 else 1}
+        encoded = tiff_by_hand(packed_as, packed, tags, bits)
+        picture = decode(encoded)
+        assert picture.dtype == ("uint16" if bits > 8 else "uint8")
+        np.testing.assert_array_equal(picture.samples, written)
+        np.testing.assert_array_equal(
+            Tiff(io.BytesIO(encoded), None).read(2, 3, 3, 4), written[2:5, 3:7]
+        )
+        if channels == 1 and packed == data.tobytes() and bits in (2, 12):
+            np.testing.assert_array_equal(Image.open(io.BytesIO(encoded)), written[..., 0])
+    with pytest.raises(UnreadableImage, match="it ends early"):
+        decode(tiff_by_hand(packed_as, data.tobytes()[:-1], tags, bits))
+
+
+def smooth(channels, size=(40, 48)):
+    y, x = np.mgrid[: size[0], : size[1]]
+    bands = [4 * x, 5 * y, 2 * (x + y), 255 - 3 * x, 90 + x - y]
+    return np.stack(bands[:channels], axis=-1).astype(np.uint8)
+
+
+def test_jpeg_within_tiffs():
+    """Bands by themselves, and together with tables beside them, as libtiff writes them."""
+    bands = [Image.fromarray(np.ascontiguousarray(smooth(5)[..., band])) for band in range(5)]
+    strips, expected = [], []
+    for band in bands:
+        file = io.BytesIO()
+        band.save(file, "JPEG", quality=90)
+        strips.append(file.getvalue())
+        expected.append(np.asarray(Image.open(file)))
+    separate = tiff_by_hand(smooth(5), strips, {259: 7, 284: 2})
+    np.testing.assert_array_equal(decode(separate).samples, np.stack(expected, axis=-1))
+    for mode, channels in (("L", 1), ("RGB", 3), ("CMYK", 4)):
+        image = Image.fromarray(smooth(channels).squeeze(), mode)
+        file = io.BytesIO()
+        image.save(file, "TIFF", compression="jpeg", quality=90, strip_size=2000)
+        there = np.asarray(Image.open(file)).reshape(40, 48, channels)
+        assert np.abs(there.astype(int) - smooth(channels)).mean() < 4
+        tiff = Tiff(file, None)
+        np.testing.assert_array_equal(tiff.read(3, 5, 30, 40), there[3:33, 5:45])
+        np.testing.assert_array_equal(tiff.read(), there)
+        assert tiff.is_read_by_part == (mode != "CMYK")
+    encoded = bytearray(file.getvalue())
+    at = encoded.index(struct.pack("<HHLL", 262, 3, 1, 5))
+    encoded[at + 8] = 1  # four bands that are no inks
+    np.testing.assert_array_equal(decode(bytes(encoded)).samples, there)
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "tags", "words"),
+    [
+        (2, "uint8", {259: 7}, "JPEG of 8 bits and 2 channels, which is not read .* tiffcp -c zip"),
+        (5, "uint8", {259: 7}, "JPEG of 8 bits and 5 channels"),
+        (1, "uint16", {259: 7}, "JPEG of 16 bits and 1 channels"),
+        (3, "uint8", {259: 34712, 262: 2}, "packed with JPEG 2000, which is not read"),
+        (5, "uint16", {259: 4}, "packed with fax"),
+        (4, "uint16", {262: 5}, "its colours are CMYK of 4 channels and 16 bits"),
+        (1, "uint16", {262: 32803}, "a raw photograph"),
+        (3, "uint8", {262: 2, 254: 1, 330: 8}, "a raw photograph"),
+    ],
+)
+def test_tiffs_that_are_refused_say_what_they_are(channels, dtype, tags, words):
+    written = samples(dtype, channels)
+    with pytest.raises(UnreadableImage, match=words):
+        decode(tiff_by_hand(written, written.tobytes(), tags))
+
+
+def test_rows_of_one_large_strip_are_read_alone(monkeypatch):
+    monkeypatch.setattr(tiff_module, "STRIP_BYTES", 3 * 7 * 5 * 2)
+    written = samples("uint16", 5, (20, 7))
+    file = io.BytesIO(tiff_by_hand(written, written.tobytes()))
+    tiff = Tiff(file, None)
+    assert tiff.rows == 3
+    np.testing.assert_array_equal(tiff.read(), written)
+    file.truncate(len(file.getvalue()) - 5 * 7 * 5 * 2)
+    np.testing.assert_array_equal(tiff.read(4, 1, 10, 5), written[4:14, 1:6])
+    with pytest.raises(UnreadableImage, match="ends early"):
+        tiff.read(14)
+    planes = np.ascontiguousarray(written.transpose(2, 0, 1))
+    separate = tiff_by_hand(written, [plane.tobytes() for plane in planes], {284: 2})
+    np.testing.assert_array_equal(decode(separate).samples, written)
 
 
 def test_a_tiff_that_unpacks_to_more_than_it_says_takes_no_memory():
-    import tifffile
-
     file = io.BytesIO()
     tifffile.imwrite(
         file,
@@ -367,8 +479,6 @@ def test_fits():
 
 
 def test_patches_of_a_large_tiff_are_read_by_tile(tmp_path, monkeypatch):
-    import tifffile
-
     pictures = [samples("uint16", 5, (96, 80)) for _ in range(2)]
     for number, picture in enumerate(pictures):
         tifffile.imwrite(
@@ -379,10 +489,28 @@ def test_patches_of_a_large_tiff_are_read_by_tile(tmp_path, monkeypatch):
             tile=(16, 16),
             compression="deflate",
         )
+    assert_patches_are_read_by_tile(tmp_path, (96, 80), monkeypatch)
+
+
+def test_patches_have_the_colours_of_the_whole(tmp_path, monkeypatch):
+    for number in range(2):
+        tifffile.imwrite(
+            tmp_path / f"{number}.tif",
+            samples("uint8", 3, (96, 80)),
+            photometric="rgb",
+            tile=(16, 16),
+            iccprofile=ADOBE_RGB,
+        )
+    images = assert_patches_are_read_by_tile(tmp_path, (96, 80), monkeypatch)
+    assert "X: 2 pictures: converted to sRGB from A space" in images.lines
+
+
+def assert_patches_are_read_by_tile(folder, size, monkeypatch):
+    """And that they are what they are where the pictures are decoded whole."""
 
     def read():
         return ScaledImages(
-            open_images(tmp_path), (32, 32), "nearest", 0, 96 * 80 * 2, Wanted(), "patches"
+            open_images(folder), (32, 32), "nearest", 0, 2 * size[0] * size[1], Wanted(), "patches"
         )
 
     whole = read()
@@ -397,6 +525,7 @@ def test_patches_of_a_large_tiff_are_read_by_tile(tmp_path, monkeypatch):
         expected = whole.cut(1, (32, 32), shares)
         np.testing.assert_array_equal(by_tile.cut(1, (32, 32), shares), expected)
     assert len(tiles) == 2 * 2 + 2 * 3 + 3 * 2  # of 30 each
+    return by_tile
 
 
 def test_reading_is_remembered_until_a_file_changes(tmp_path, monkeypatch):
@@ -430,3 +559,84 @@ def test_reading_is_remembered_until_a_file_changes(tmp_path, monkeypatch):
         other.write_text("{")
     read()
     assert len(decoded) == 4
+
+
+# Display P3: the primaries under D50 as LittleCMS adapts them.
+DISPLAY_P3 = profile(
+    2.2, ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))
+)
+
+
+def test_deep_colours_become_srgb_as_those_of_8_bits():
+    """As LittleCMS converts 8 bits, and finer; what it would not change stays to the bit."""
+    eight = samples("uint8", 3, (24, 20))
+    for space in (ADOBE_RGB, DISPLAY_P3):
+        expected = np.asarray(to_srgb(Image.fromarray(eight), space)[0])
+        file = io.BytesIO()
+        tifffile.imwrite(file, eight.astype(np.uint16) * 257, photometric="rgb", iccprofile=space)
+        picture = decode(file.getvalue())
+        assert picture.dtype == "uint16"
+        assert picture.notes == ("converted to sRGB from A space",)
+        assert np.abs(picture.samples / 257 - expected).max() < 0.7
+        kept = decode(file.getvalue(), keep_colour_space=True)
+        np.testing.assert_array_equal(kept.samples, eight.astype(np.uint16) * 257)
+        assert kept.notes == ()
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    tifffile.imwrite(
+        file := io.BytesIO(), samples("float32", 3), photometric="rgb", iccprofile=ADOBE_RGB
+    )
+    assert decode(file.getvalue()).notes == (deep_colour.LEFT,)
+    deep = samples("uint16", 4)
+    same, note = deep_colour.samples_to_srgb(deep, srgb)
+    assert note is None and same is deep
+    changed, note = deep_colour.samples_to_srgb(deep, ADOBE_RGB)
+    assert note and (changed[..., 3] == deep[..., 3]).all() and (changed != deep)[..., :3].any()
+    for damaged in (ADOBE_RGB[:300], ADOBE_RGB[:16], b""):
+        assert deep_colour.samples_to_srgb(deep, damaged) == (deep, deep_colour.LEFT)
+
+
+def test_a_deep_colour_by_hand():
+    """Of AdobeRGB1998, its gamma 563/256, to IEC 61966-2-1, by their published matrices."""
+    given = np.array([[[12345, 40000, 60000]]], np.uint16)
+    light = (given[0, 0] / 65535) ** (563 / 256)
+    to_xyz = np.array(  # section 4.3.5.3 of Adobe RGB (1998), under D65
+        [[0.57667, 0.18556, 0.18823], [0.29734, 0.62736, 0.07529], [0.02703, 0.07069, 0.99134]]
+    )
+    from_xyz = np.array(  # IEC 61966-2-1
+        [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
+    )
+    linear = np.clip(from_xyz @ to_xyz @ light, 0, 1)
+    curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    found, _ = deep_colour.samples_to_srgb(given, ADOBE_RGB)
+    assert np.abs(found[0, 0] - 65535 * curved).max() < 65535 * 0.002
+
+
+def curve(kind, *numbers):
+    """The tag of a curve: 0 to 4 for a parametric one, otherwise a table."""
+    if kind == "table":
+        return b"curv" + struct.pack(f">4xL{len(numbers)}H", len(numbers), *numbers)
+    return b"para" + struct.pack(
+        f">4xH2x{len(numbers)}i", kind, *(round(65536 * n) for n in numbers)
+    )
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        (curve("table"), lambda x: x),
+        (curve("table", 512), lambda x: x**2),
+        (curve("table", 0, 16384, 65535), lambda x: np.interp(x, [0, 0.5, 1], [0, 0.25, 1])),
+        (curve(0, 3), lambda x: x**3),
+        (curve(1, 2, 2, -1), lambda x: np.maximum(2 * x - 1, 0) ** 2),
+        (curve(2, 2, 1, -0.5, 0.25), lambda x: np.maximum(x - 0.5, 0) ** 2 + 0.25),
+        (curve(3, 2, 1, 0, 0.5, 0.5), lambda x: np.where(x >= 0.5, x**2, x / 2)),
+        (
+            curve(4, 2, 0.5, 0, 0.25, 0.5, 0.25, 0.125),
+            lambda x: np.where(x >= 0.5, x**2 / 4 + 0.25, x / 4 + 0.125),
+        ),
+    ],
+)
+def test_curves_of_profiles(curve, expected):
+    """ICC.1:2022, sections 10.6 and 10.18."""
+    x = np.linspace(0, 1, 65536)
+    np.testing.assert_allclose(deep_colour._curve(curve), expected(x), atol=1e-5)

@@ -100,6 +100,7 @@ def _arrays(noise: np.ndarray) -> dict[str, bytes]:
     """Pictures of more than 8 bits, of many bands, and arrays."""
     deep = noise.astype(np.uint16) * 257
     bands = np.concatenate([deep, deep[..., ::-1]], -1)
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     npy, npz = io.BytesIO(), io.BytesIO()
     np.save(npy, bands.astype(np.float32))
     np.savez_compressed(npz, picture=noise)
@@ -112,8 +113,9 @@ def _arrays(noise: np.ndarray) -> dict[str, bytes]:
         "bands.tiff": _tiff(bands, compression="deflate", tile=(16, 16)),
         "separate.tiff": _tiff(bands.transpose(2, 0, 1), planarconfig="separate"),
         "rgb16.tiff": _tiff(
-            deep[..., :3], photometric="rgb", compression="deflate", predictor=True
+            deep[..., :3], photometric="rgb", compression="deflate", predictor=True, iccprofile=icc
         ),
+        "jpeg.bands.tiff": _four_jpeg_bands(noise),
         "float.bands.tiff": _tiff(bands.astype(np.float32), bigtiff=True),
     }
 
@@ -123,6 +125,12 @@ def _tiff(samples: np.ndarray, **options) -> bytes:
     options = {"photometric": "minisblack", "planarconfig": "contig"} | options
     tifffile.imwrite(file, samples, **options)
     return file.getvalue()
+
+
+def _four_jpeg_bands(samples: np.ndarray) -> bytes:
+    """What libtiff writes of inks, with the tag that says that they are none."""
+    inks = _encoded(Image.fromarray(samples, "CMYK"), "TIFF", compression="jpeg")
+    return inks.replace(struct.pack("<HHLL", 262, 3, 1, 5), struct.pack("<HHLL", 262, 3, 1, 1))
 
 
 def _dicom(samples: np.ndarray) -> bytes:

@@ -291,6 +291,21 @@ def test_a_large_tiff_goes_strip_by_strip(channels, tiled, large, tmp_path, comm
         np.testing.assert_array_equal(Image.open(tmp_path / "out.tif"), expected)
 
 
+def test_the_colours_of_a_large_tiff(large, tmp_path, command, monkeypatch):
+    """They become sRGB strip by strip, or keep the profile that says what they are."""
+    samples = np.random.default_rng(0).integers(0, 256, [130, 40, 3], np.uint8)
+    tifffile.imwrite(tmp_path / "in.tif", samples, photometric="rgb", iccprofile=ADOBE_RGB)
+    converted = np.asarray(decode_image((tmp_path / "in.tif").read_bytes()))
+    monkeypatch.setattr(files, "read_picture", None)
+    for options, expected in (((), converted), (("--keep-colour-space",), samples)):
+        arguments = ("--model", "m", "--input", "in.tif", "--output", "out.tif", "--overwrite")
+        code, errors = command(translate.main, *arguments, *options)
+        assert code == 0 and ("1 picture: converted to sRGB" in errors) == (not options), errors
+        written = Image.open(tmp_path / "out.tif")
+        np.testing.assert_array_equal(written, 255 - expected)
+        assert (written.info.get("icc_profile") == ADOBE_RGB) == bool(options)
+
+
 def test_a_large_tiff_that_ends_early_is_named(large, tmp_path, command):
     tifffile.imwrite(tmp_path / "in.tif", np.zeros([200, 300, 3], np.uint8), rowsperstrip=20)
     whole = (tmp_path / "in.tif").read_bytes()

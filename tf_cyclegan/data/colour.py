@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}  # of modes, as profiles name them
+CONVERTED = "converted to sRGB"
 NEAR = 2  # of 255: what a profile may change and is taken for sRGB itself
 
 
@@ -39,7 +40,7 @@ def _transform(profile: bytes, mode: str):
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if source.profile.xcolor_space != SPACES[mode]:
             return None, None
-        name = " ".join(ImageCms.getProfileDescription(source).split())
+        name = profile_name(profile)
         # The cast is the relative colorimetric one with black points matched, as browsers do.
         transform = ImageCms.buildTransform(
             source,
@@ -50,16 +51,22 @@ def _transform(profile: bytes, mode: str):
             ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
         if mode != "CMYK":
-            before = Image.fromarray(_grid()).convert(mode)
+            before = Image.fromarray(colour_grid()).convert(mode)
             after = np.asarray(ImageCms.applyTransform(before, transform), np.int16)
             if np.abs(after - np.asarray(before.convert("RGB"))).max() <= NEAR:
                 return None, None
     except Exception:  # Pillow and LittleCMS raise many things over damaged profiles
         return None, None
-    return transform, name or "a space without a name"
+    return transform, name
 
 
-def _grid() -> np.ndarray:
+def profile_name(profile: bytes) -> str:
+    """What a profile calls its space."""
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    return " ".join(ImageCms.getProfileDescription(source).split()) or "a space without a name"
+
+
+def colour_grid() -> np.ndarray:
     """Colours from all over the cube, uint8 `[17, 17 * 17, 3]`."""
     levels = np.linspace(0, 255, 17).round().astype(np.uint8)
     return np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(17, -1, 3)

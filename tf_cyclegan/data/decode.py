@@ -6,6 +6,7 @@ there is no list, leaves as `UnreadableImage`.
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from PIL import ExifTags, Image
 from ..pixels import RGB8, whole_range
 from ..settings import MAX_PIXELS
 from . import arrays, tiff
-from .colour import to_srgb
+from .colour import CONVERTED, to_srgb
+from .deep_colour import samples_to_srgb
 from .metadata import PNG_MAGIC, without_metadata
 from .picture import Picture, converted, resized, simplest
 from .recognize import FORMATS, HEAD_BYTES, format_of, open_image
@@ -42,12 +44,15 @@ _UPRIGHT = {
 HALVES = ("left", "right")  # of a file that holds two pictures side by side
 
 
-CONVERTED = "converted to sRGB"
 _ALPHA_BAND = (
     "the last band taken for transparency, as its tag ExtraSamples says, and laid on white "
     "(with as many --channels-x as bands it stays one)"
 )
-_PROFILE_LEFT = "a colour profile that is not applied to samples of more than 8 bits"
+
+
+_PALETTE_LEFT = (
+    "a palette of more than 8 bits, which is not applied: its numbers are taken for values"
+)
 
 
 def decode(
@@ -76,7 +81,7 @@ def decode(
             pictures of one width where one is asked for.
     """
     options = max_pixels, keep_colour_space, with_alpha
-    picture = _decode_deep(encoded, max_pixels, with_alpha)
+    picture = _decode_deep(encoded, *options)
     if picture is None:
         picture = _decode_what_is_whole(encoded, *options)
     return picture if half is None else _cut_half(picture, half)
@@ -178,7 +183,9 @@ def _cut_half(picture: Picture, half: str) -> Picture:
     return replace(picture, pixels=picture.pixels[:, left:right])
 
 
-def _decode_deep(encoded: bytes, max_pixels: int, with_alpha: bool) -> Picture | None:
+def _decode_deep(
+    encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha: bool
+) -> Picture | None:
     """Decode what Pillow does not know or would cut to 8 bits; None if it is not of that."""
     if encoded.startswith(arrays.NPY):
         return Picture(arrays.read_npy(encoded, max_pixels))
@@ -188,31 +195,38 @@ def _decode_deep(encoded: bytes, max_pixels: int, with_alpha: bool) -> Picture |
         samples, notes = arrays.read_dicom(encoded, max_pixels)
         return simplest(Picture(samples, tuple(notes)))
     if encoded.startswith(tiff.MAGIC):
-        return _decode_deep_tiff(encoded, max_pixels, with_alpha)
+        return _decode_deep_tiff(encoded, max_pixels, keep_colour_space, with_alpha)
     if encoded.startswith(PNG_MAGIC) and encoded[24:26] in (b"\x10\2", b"\x10\4", b"\x10\6"):
-        return _decode_deep_png(encoded, max_pixels, with_alpha)
+        return _decode_deep_png(encoded, max_pixels, keep_colour_space, with_alpha)
     return None
 
 
-def _decode_deep_tiff(encoded: bytes, max_pixels: int, with_alpha: bool) -> Picture | None:
+def _decode_deep_tiff(
+    encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha: bool
+) -> Picture | None:
     try:
         file = tiff.Tiff(io.BytesIO(encoded), max_pixels)
     except TooManyPixels:
         raise
     except UnreadableImage:
         return None  # Pillow may read it nevertheless
+    file.check_meaning()
     if file.is_plain:
         return None
-    notes = []
     samples = arrays.as_known_type(file.read())
+    samples, note = samples_to_srgb(samples, None if keep_colour_space else file.profile)
+    notes = [note] if note else []
+    if file.has_palette:
+        notes.append(_PALETTE_LEFT)
     if file.has_alpha and file.channels in (2, 4) and not with_alpha:
-        samples, notes = _array_on_white(samples), [_ALPHA_BAND]
-    if file.has_profile:
-        notes.append(_PROFILE_LEFT)
+        samples = _array_on_white(samples)
+        notes.append(_ALPHA_BAND)
     return simplest(Picture(_array_upright(samples, file.orientation), tuple(notes)))
 
 
-def _decode_deep_png(encoded: bytes, max_pixels: int, with_alpha: bool) -> Picture:
+def _decode_deep_png(
+    encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha: bool
+) -> Picture:
     """Colour of 16 bits, or grey with transparency, which Pillow cuts to 8."""
     width, height = (int.from_bytes(encoded[at : at + 4], "big") for at in (16, 20))
     check_size(width, height, 1, max_pixels)
@@ -222,12 +236,15 @@ def _decode_deep_png(encoded: bytes, max_pixels: int, with_alpha: bool) -> Pictu
         samples = tf.io.decode_png(encoded, dtype=tf.uint16).numpy()
     except tf.errors.OpError as error:
         raise UnreadableImage("it is damaged, or ends early") from error
-    notes = [_PROFILE_LEFT] if b"iCCP" in encoded[:4096] else []
+    orientation = profile = None
+    with suppress(UnreadableImage), _pillow():  # damaged beside the picture, which is read by now
+        image = open_image(encoded)
+        profile = None if keep_colour_space else image.info.get("icc_profile")
+        orientation = image.getexif().get(_ORIENTATION)
+    samples, note = samples_to_srgb(samples, profile)
     if samples.shape[2] in (2, 4) and not with_alpha:
         samples = _array_on_white(samples)
-    with _pillow():
-        orientation = open_image(encoded).getexif().get(_ORIENTATION)
-    return Picture(_array_upright(samples, orientation), tuple(notes))
+    return Picture(_array_upright(samples, orientation), (note,) if note else ())
 
 
 def _array_on_white(samples: np.ndarray) -> np.ndarray:
@@ -295,7 +312,8 @@ def _loaded(image: Image.Image, keep_colour_space: bool, with_alpha: bool) -> Pi
             samples = np.asarray(image)
             if image.mode == "I" and format_ == "PPM":  # scaled to 16 bits, whatever it had
                 samples = samples.astype(np.uint16)
-            return Picture(arrays.as_known_type(samples[..., None]))
+            samples, note = samples_to_srgb(arrays.as_known_type(samples[..., None]), profile)
+            return Picture(samples, (note,) if note else ())
         return _grey_or_colour(image, format_, profile, with_alpha)
 
 

@@ -17,7 +17,7 @@ from ..files import write_file
 from .sources import Domain
 from .survey import Survey, Wanted
 
-FORMAT = 1  # of what is written here
+FORMAT = 2  # of what is written here, and of how files are read
 
 
 def fingerprint(domain: Domain, wanted: Wanted, how: Sequence[object]) -> str | None:

@@ -13,6 +13,7 @@ from ..pixels import whole_range
 from ..progress import progress
 from ..settings import MAX_PIXELS, RunSettings
 from .arrays import as_known_type
+from .deep_colour import samples_to_srgb
 from .fit import ANY_SIZE, Fit, cut, fitted, place_of_cut
 from .picture import Picture, converted
 from .remembered import fingerprint, recall, remember
@@ -173,7 +174,7 @@ class ScaledImages:
         looks = []
         for top in range(0, tiff.height, tiff.rows):
             rows = min(tiff.rows, tiff.height - top)
-            part = Picture(as_known_type(tiff.read(top, 0, rows, tiff.width)))
+            part = self._part(tiff, top, 0, rows, tiff.width)
             looks.append(look_at(part, self._as_wanted(part), self._wanted))
         return Look(
             looks[0].channels,
@@ -184,6 +185,11 @@ class ScaledImages:
             sum(look.outside for look in looks),
             sum(look.samples for look in looks),
         )
+
+    def _part(self, tiff: Tiff, *place: int) -> Picture:
+        profile = None if self._keep_colour_space else tiff.profile
+        samples, note = samples_to_srgb(as_known_type(tiff.read(*place)), profile)
+        return Picture(samples, (note,) if note else ())
 
     def _picture(self, index: int) -> Picture:
         with_alpha = self._wanted.channels in (2, 4)
@@ -228,7 +234,7 @@ class ScaledImages:
             with self._large_tiff(index) if self._kept is None else nullcontext() as tiff:
                 if tiff is not None:
                     place = place_of_cut((tiff.height, tiff.width), shape, shares)
-                    return self._made(as_known_type(tiff.read(*place, *shape)))
+                    return self._made(self._part(tiff, *place, *shape).samples)
         except UnreadableImage as error:
             self.lost = f"{self._domain.names[index]} ({error})"
             raise

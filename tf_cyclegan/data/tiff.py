@@ -1,32 +1,36 @@
 """The samples of TIFFs that Pillow does not know or cuts to 8 bits: many bands, any type, by tile.
 
-tifffile reads the directory. What a strip or tile holds is unpacked here, with libtiff by way of
-Pillow, so that a few bytes cannot become gigabytes.
+tifffile reads the directory; what a strip or tile holds is unpacked in `tiff_packing`.
 """
 
-import io
-import struct
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
 
+from .tiff_packing import (
+    BY_PILLOW,
+    JPEG,
+    NONE,
+    READ,
+    check_packing,
+    in_usual_order,
+    unpack,
+    unpack_bits,
+    unpack_jpeg,
+)
 from .unreadable import UnreadableImage, check_size, library_errors
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-PACKED = {
-    1: "none",
-    5: "LZW",
-    8: "deflate",
-    32773: "PackBits",
-    32946: "deflate",
-    50000: "Zstandard",
-}
 ALPHA = (1, 2)  # of the tag ExtraSamples: associated and not
-GREY_FROM_WHITE, RGB = 0, 2  # of the tag PhotometricInterpretation
+# Of the tag PhotometricInterpretation.
+GREY_FROM_WHITE, RGB, PALETTE, YCBCR = 0, 2, 3, 6
+NOT_CONVERTED = {5: "CMYK", YCBCR: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab"}
+SENSOR = (32803, 34892)
 SEPARATE = 2  # of the tag PlanarConfiguration: band after band
 LARGE_TILE = 2**22  # pixels; a tile may be larger than its picture, but not by more
 HORIZONTAL, FLOATING = 2, 3  # of the tag Predictor
+LOWEST_FIRST = 2  # of the tag FillOrder
+STRIP_BYTES = 2**20  # that are read at a time of what is not packed
 
 
 class Tiff:
@@ -38,11 +42,11 @@ class Tiff:
 
     Attributes:
         height, width, channels: Of the picture as it is stored.
-        dtype: Of its samples; None where they are packed in other than whole bytes.
+        dtype: Of its samples; None where there is no such type.
         photometric: What the samples mean, as a number of the tag.
         extra: The tag ExtraSamples: what each channel beyond the photometric ones is.
         orientation: As in Exif.
-        has_profile: Whether there is a colour profile.
+        profile: The colour profile, or None.
 
     Raises:
         UnreadableImage: It is damaged, or has too many pixels.
@@ -50,6 +54,8 @@ class Tiff:
 
     def __init__(self, file: BinaryIO, max_pixels: int | None):
         self._file = file
+        self._head = file.read(10)[8:]
+        file.seek(0)
         with library_errors():
             self._read_directory()
         if max_pixels is not None:
@@ -63,9 +69,12 @@ class Tiff:
         self.channels = int(page.samplesperpixel)
         if min(self.height, self.width, self.channels) < 1 or page.imagedepth != 1:
             raise UnreadableImage("it has no pixels")
-        whole_bytes = page.dtype is not None and page.bitspersample == 8 * page.dtype.itemsize
-        self.dtype = page.dtype if whole_bytes else None
-        self._bits = int(page.bitspersample)
+        self._bits, self.dtype = int(page.bitspersample), page.dtype
+        size = 8 * page.dtype.itemsize if page.dtype is not None else 0
+        if self.dtype is None or self._bits != size:
+            is_packed = self._bits < 16 and self.dtype is not None and self.dtype.kind in "bu"
+            self.dtype = np.dtype(np.uint8 if self._bits < 8 else np.uint16) if is_packed else None
+        self._is_packed = self.dtype is not None and self._bits != 8 * self.dtype.itemsize
         self.photometric, self.extra = int(page.photometric), tuple(map(int, page.extrasamples))
         tag = page.tags.get(274)
         self.orientation = tag.value if tag is not None else 1
@@ -79,12 +88,51 @@ class Tiff:
         self._compression = int(page.compression)
         self._places = [int(place) for place in page.dataoffsets]
         self._counts = [int(count) for count in page.databytecounts]
+        # Some programs write one strip of gigabytes, of which rows are read where nothing is packed.
+        self._is_cut = (
+            self._compression == NONE and not page.is_tiled and self._tile[0] == self.height
+        )
+        if self._is_cut:
+            row_bytes = self.width * (1 if self._separate else self.channels) * self._bits / 8
+            self._tile = (min(self.height, max(1, int(STRIP_BYTES / row_bytes))), self.width)
         self._fill_order = int(page.fillorder)
-        self.has_profile = 34675 in page.tags
+        self._jpeg_tables = page.jpegtables or b""
+        self.profile = page.tags[34675].value if 34675 in page.tags else None
+        is_preview = bool(page.subfiletype & 1) and 330 in page.tags  # the picture is in a SubIFD
+        self._is_raw = is_preview or self.photometric in SENSOR or self._head == b"CR"
+
+    def check_meaning(self) -> None:
+        """See that it is a picture, and that its samples mean what they are taken for.
+
+        Raises:
+            UnreadableImage: It is a raw photograph, packed in a way that is not known, or its colours
+                are others than RGB and not of the 8 bits that Pillow converts.
+        """
+        if self._is_raw:
+            raise UnreadableImage(
+                "it is a raw photograph, of which only a preview or the sensor's own samples could be "
+                "read: develop it to a picture first"
+            )
+        if not self.is_plain or self._compression not in READ | BY_PILLOW:
+            self._check_packing()
+        if not self.is_plain and self.photometric in NOT_CONVERTED:
+            raise UnreadableImage(
+                f"its colours are {NOT_CONVERTED[self.photometric]} of {self.channels} channels and "
+                f"{self._bits} bits, which are not converted: save it in RGB"
+            )
 
     @property
     def is_plain(self) -> bool:
         """Whether it is grey or colour of up to 8 bits, which Pillow reads as it is."""
+        return self._is_small and not self._is_scaled
+
+    @property
+    def _is_scaled(self) -> bool:
+        """Whether it is grey or colour of 2 to 7 bits, which becomes that of 8; Pillow knows some."""
+        return self._is_small and self.photometric <= RGB and self._is_packed and self._bits > 1
+
+    @property
+    def _is_small(self) -> bool:
         if self._bits <= 8 and self.dtype != np.int8:
             known = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}.get(self.photometric)
             extra = self.channels - (known or 0)
@@ -97,21 +145,34 @@ class Tiff:
         return bool(self.extra) and self.extra[-1] in ALPHA
 
     @property
+    def has_palette(self) -> bool:
+        """Whether its samples are numbers of colours."""
+        return self.photometric == PALETTE
+
+    @property
     def bytes(self) -> int:
         """What all samples take in memory."""
         size = self.dtype.itemsize if self.dtype is not None else 1
         return self.height * self.width * self.channels * size
 
     @property
+    def is_direct(self) -> bool:
+        """Whether its samples are values as they are read: no palette, no other colours than RGB."""
+        return self.photometric <= RGB or self._is_ycbcr_jpeg
+
+    @property
+    def _is_ycbcr_jpeg(self) -> bool:
+        return (self.photometric, self._compression, self.channels) == (YCBCR, JPEG, 3)
+
+    @property
     def is_read_by_part(self) -> bool:
         """Whether parts are read as the whole would be: upright, no palette, no transparency."""
-        return (
-            self.dtype is not None
-            and self._compression in PACKED
-            and self.photometric <= RGB
-            and self.orientation == 1
-            and not self.has_alpha
-        )
+        try:
+            self._check_packing()
+        except UnreadableImage:
+            return False
+        is_upright = self.orientation == 1 and not self.has_alpha
+        return self.is_direct and is_upright and self._bits > 1 and not self._is_raw
 
     @property
     def rows(self) -> int:
@@ -129,12 +190,7 @@ class Tiff:
             UnreadableImage: They are damaged, or packed in a way that is not known.
         """
         height, width = height or self.height, width or self.width
-        if self.dtype is None or self._fill_order != 1:
-            raise UnreadableImage("its samples are packed in other than whole bytes")
-        if self._compression not in PACKED:
-            raise UnreadableImage(
-                f"it is packed with method {self._compression}; {', '.join(PACKED.values())} are read"
-            )
+        self._check_packing()
         part = np.empty([height, width, self.channels], self.dtype)
         rows, columns = self._tile
         if min(rows, columns) < 1 or rows * columns > max(self.height * self.width, LARGE_TILE):
@@ -155,8 +211,18 @@ class Tiff:
                     )
                     part[place] = inside
         if self.photometric == GREY_FROM_WHITE and self.dtype.kind == "u":
-            part = np.iinfo(self.dtype).max - part
+            part = (2**self._bits - 1 - part.astype(np.uint32)).astype(self.dtype)
+        if self._is_scaled:
+            part = np.round(part * np.float32(255 / (2**self._bits - 1))).astype(np.uint8)
         return part
+
+    def _check_packing(self) -> None:
+        if self.dtype is None:
+            raise UnreadableImage(
+                f"its samples have {self._bits} bits; whole numbers of up to 16 and 32 and floats of "
+                "16, 32 and 64 are read"
+            )
+        check_packing(self._compression, 1 if self._separate else self.channels, self._bits)
 
     def _unpacked(self, number: int, top: int) -> np.ndarray:
         """The samples of a strip or tile: `[rows, columns, channels]`, one channel if separate."""
@@ -164,26 +230,38 @@ class Tiff:
         if columns == self.width:  # the last strip may end early
             rows = min(rows, self.height - top)
         channels = 1 if self._separate else self.channels
-        row_bytes = columns * channels * self.dtype.itemsize
+        row_bytes = -(-columns * channels * self._bits // 8)
         try:
-            self._file.seek(self._places[number])
-            packed = self._file.read(min(self._counts[number], 2 * rows * row_bytes + 2**16))
+            if self._is_cut:
+                self._file.seek(
+                    self._places[number // -(-self.height // self._tile[0])] + top * row_bytes
+                )
+                packed = self._file.read(rows * row_bytes)
+            else:
+                self._file.seek(self._places[number])
+                packed = self._file.read(min(self._counts[number], 2 * rows * row_bytes + 2**16))
         except (IndexError, OSError, ValueError, OverflowError) as error:
             raise UnreadableImage("it ends early") from error
-        content = packed
-        if PACKED[self._compression] != "none":
-            content = _unpack(packed, self._compression, rows, row_bytes)
+        if self._compression == JPEG:
+            most = (self._tile[0], columns, channels)
+            content = unpack_jpeg(packed, self._jpeg_tables, most, self._is_ycbcr_jpeg)
+        else:
+            packed = in_usual_order(packed) if self._fill_order == LOWEST_FIRST else packed
+            content = unpack(packed, self._compression, rows, row_bytes)
         if len(content) < rows * row_bytes:
             raise UnreadableImage("it ends early")
         content = content[: rows * row_bytes]
+        if self._is_packed and self._predictor == 1:
+            samples = unpack_bits(content, rows, columns * channels, self._bits)
+            return samples.reshape(rows, columns, channels).astype(self.dtype)
         if self._predictor == FLOATING and self.dtype.kind == "f":
             return self._from_floating_differences(content, rows, columns, channels)
+        if self._is_packed or self._predictor not in (1, HORIZONTAL):
+            raise UnreadableImage(f"its samples are differences of a kind {self._predictor}")
         samples = np.frombuffer(content, self.dtype.newbyteorder(self._order))
         samples = samples.reshape(rows, columns, channels).astype(self.dtype)
         if self._predictor == HORIZONTAL:
             np.cumsum(samples, axis=1, dtype=self.dtype, out=samples)
-        elif self._predictor != 1:
-            raise UnreadableImage(f"its samples are differences of a kind {self._predictor}")
         return samples
 
     def _from_floating_differences(self, content, rows, columns, channels) -> np.ndarray:
@@ -197,17 +275,3 @@ class Tiff:
             .reshape(rows, columns, channels)
             .astype(self.dtype)
         )
-
-
-def _unpack(packed: bytes, compression: int, rows: int, row_bytes: int) -> bytes:
-    """Unpack bytes, as a grey TIFF of 8 bits and one strip around them, which Pillow reads."""
-    tags = {256: row_bytes, 257: rows, 258: 8, 259: compression, 262: 1, 273: 0, 277: 1, 278: rows}
-    tags |= {279: len(packed)}
-    start = 8 + 2 + 12 * len(tags) + 4
-    tags[273] = start
-    directory = b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in tags.items())
-    header = b"II*\0" + struct.pack("<LH", 8, len(tags)) + directory + bytes(4)
-    if Image.MAX_IMAGE_PIXELS is not None:
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, rows * row_bytes)
-    with library_errors(), TiffImagePlugin.TiffImageFile(io.BytesIO(header + packed)) as image:
-        return image.tobytes()

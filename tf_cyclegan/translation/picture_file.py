@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from ..data.decode import CONVERTED, decode, decode_alpha, decode_profile
+from ..data.colour import CONVERTED
+from ..data.decode import decode, decode_alpha, decode_profile
 from ..data.encode import SAMPLE_SUFFIXES, encode_samples
 from ..data.picture import converted, resized
 from ..pixels import RGB8, PixelFormat

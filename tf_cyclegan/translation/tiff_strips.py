@@ -7,15 +7,17 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..data.colour import CONVERTED
+from ..data.deep_colour import samples_to_srgb
 from ..data.tiff import Tiff
 from ..data.unreadable import UnreadableImage
 from ..files import disk_errors, writing
-from ..pixels import PixelFormat
+from ..pixels import RGB8, PixelFormat
 from .area import Area
 
 STRIP_ROWS = 64
 LARGEST_CLASSIC = 2**31  # bytes of samples from which on the file is a BigTIFF
-COLOUR = 2  # of the tag PhotometricInterpretation: red, green and blue
+GREY = (0, 1)  # of the tag PhotometricInterpretation
 
 
 class TiffRows:
@@ -25,23 +27,33 @@ class TiffRows:
         file: Of the TIFF, open.
         takes: What its pixels must be; 8-bit colour may have transparency.
         max_pixels: It may not have more.
+        keep_colour_space: Leave colours as they are; otherwise they become sRGB.
+
+    Attributes:
+        profile: ICC profile that says what its colours are; None for sRGB.
+        notes: What was done to it that its owner should know.
 
     Raises:
-        UnreadableImage: It is none, or has to be turned or converted first.
+        UnreadableImage: It is none, or has to be turned or made other samples first.
     """
 
-    def __init__(self, file: BinaryIO, takes: PixelFormat, max_pixels: int):
+    def __init__(
+        self, file: BinaryIO, takes: PixelFormat, max_pixels: int, keep_colour_space: bool = False
+    ):
         self._tiff, self._takes = Tiff(file, max_pixels), takes
         tiff = self._tiff
+        tiff.check_meaning()
         self.has_alpha = takes.dtype == "uint8" and takes.channels == 3 and tiff.has_alpha
-        is_colour = takes.channels != 3 or tiff.photometric == COLOUR
         fits = (tiff.dtype, tiff.channels) == (takes.dtype, takes.channels + self.has_alpha)
-        if tiff.orientation != 1 or tiff.has_profile or not is_colour or not fits:
+        is_colour = takes.channels != 3 or tiff.photometric not in GREY
+        if tiff.orientation != 1 or not tiff.is_direct or not is_colour or not fits:
             raise UnreadableImage("it has to be decoded as a whole")
+        self._keep_colour_space, self.notes = keep_colour_space, ()
         self.height, self.width = tiff.height, tiff.width
-        self.outside = 0
         self._rows, self._samples = range(0), np.zeros([0, 0, 0])
-        self._read(0, 1)  # tells how it is packed
+        self._read(0, 1)  # tells how it is packed, and what becomes of its colours
+        is_left = not any(note.startswith(CONVERTED) for note in self.notes)
+        self.profile = tiff.profile if is_left and takes == RGB8 else None
 
     @property
     def area(self) -> Area:
@@ -67,13 +79,16 @@ class TiffRows:
     def _read(self, top: int, height: int) -> np.ndarray:
         """Rows, which are kept until others are asked for: tiles beside each other share them."""
         if not (top >= self._rows.start and top + height <= self._rows.stop):
-            self._samples = self._tiff.read(top, 0, height, self.width)
+            profile = None if self._keep_colour_space else self._tiff.profile
+            samples = self._tiff.read(top, 0, height, self.width)
+            self._samples, note = samples_to_srgb(samples, profile)
+            self.notes = (note,) if note else ()
             self._rows = range(top, top + height)
         return self._samples[top - self._rows.start : top - self._rows.start + height]
 
 
 def write_rows(path: Path, rows: Iterable[np.ndarray], height: int, width: int, pixels: PixelFormat,
-               has_alpha: bool = False) -> None:  # fmt: skip
+               has_alpha: bool = False, profile: bytes | None = None) -> None:  # fmt: skip
     """Write a TIFF as its rows come, packed with deflate.
 
     Args:
@@ -83,6 +98,7 @@ def write_rows(path: Path, rows: Iterable[np.ndarray], height: int, width: int, 
         width: Of each.
         pixels: What they are made of.
         has_alpha: The last of C is transparency, beside the channels of `pixels`.
+        profile: ICC profile that says what their colours are.
 
     Raises:
         CannotWrite: The disk is full, read-only or otherwise refuses.
@@ -106,6 +122,7 @@ def write_rows(path: Path, rows: Iterable[np.ndarray], height: int, width: int, 
             planarconfig="contig" if channels > 1 else None,
             rowsperstrip=STRIP_ROWS,
             compression="adobe_deflate",
+            iccprofile=profile,
             software=False,
             metadata=None,
         )

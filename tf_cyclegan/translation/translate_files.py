@@ -134,11 +134,11 @@ def _translate_large(translate: Translator, job: Job, options: Options) -> Failu
 def _open_tiff(job: Job, options: Options, stack: ExitStack) -> TiffRows | None:
     """A TIFF that becomes a TIFF without being in memory as a whole; None where that cannot be."""
     is_tiff = job.target.suffix.lower() in (".tif", ".tiff")
-    if not is_tiff or options.max_side is not None or options.keep_colour_space:
+    if not is_tiff or options.max_side is not None:
         return None
     try:
         file = stack.enter_context(job.source.open("rb"))
-        return TiffRows(file, options.takes, options.max_pixels)
+        return TiffRows(file, options.takes, options.max_pixels, options.keep_colour_space)
     except (UnreadableImage, OSError):
         return None  # reading it as a whole tells more
 
@@ -147,6 +147,8 @@ def _translate_strips(
     translate: Translator, tiff: TiffRows, job: Job, options: Options, advance: Advance
 ) -> Failure | None:
     has_alpha = tiff.has_alpha and options.keep_alpha and job.gives == RGB8
+    profile = tiff.profile if job.gives == RGB8 else None
+    options.notes.update(tiff.notes)
 
     def rows() -> Iterator[np.ndarray]:
         top = 0
@@ -163,7 +165,7 @@ def _translate_strips(
 
     width = tiff.width * (1 + options.side_by_side)
     try:
-        write_rows(job.target, rows(), tiff.height, width, job.gives, has_alpha)
+        write_rows(job.target, rows(), tiff.height, width, job.gives, has_alpha, profile)
     except UnreadableImage as error:
         return Failure(job, str(error))
     return None
