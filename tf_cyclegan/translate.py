@@ -45,6 +45,8 @@ class Options:
     """transparency: keep it where the written file can hold it, or lay the pictures on white"""
     keep_colour_space: bool = False
     """leave colours as they are, and keep their profile, instead of converting them to sRGB"""
+    exif: Literal["keep", "drop"] = "keep"
+    """what a file says of when, where and with what its picture was made: keep it, or leave it out"""
     range: str | None = None
     """LOW,HIGH: what is black and white in pictures of more bits than the model takes"""
     side_by_side: bool = False
@@ -72,6 +74,7 @@ FOR_PICTURES = (
     "quality",
     "alpha",
     "keep_colour_space",
+    "exif",
     "range",
     "skip_unreadable",
     "max_side",
@@ -122,6 +125,7 @@ def _translate_pictures(options: Options) -> None:
         batch_size=options.batch_size,
         keep_colour_space=options.keep_colour_space,
         max_side=options.max_side,
+        keep_exif=options.exif == "keep",
         takes=takes,
         window=window,
     )

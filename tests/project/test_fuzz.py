@@ -7,7 +7,10 @@ import pytest
 
 from tests.fuzz import pictures, runner
 from tests.fuzz.__main__ import KINDS, MARKED, PAGE
+from tf_cyclegan.data.carried import read_carried
 from tf_cyclegan.data.decode import decode_image
+from tf_cyclegan.translation.picture_file import Picture, encode_picture
+from tf_cyclegan.translation.targets import KINDS as KINDS_OF_FILES
 
 COUNTS = {"pictures": 390, "zips": 390, "checkpoints": 600, "runs": 60, "studies": 120}
 
@@ -29,6 +32,10 @@ def test_damage_beside_the_picture_costs_no_picture():
     whole = {decode_image(pictures.originals()[name]).tobytes() for name in names}
     for data in pictures.metadata_mutants(300, seed=1):
         decode_image(data)
+        carried = read_carried(data)  # whatever is left of it can be written
+        picture = Picture(np.zeros([8, 8, 3], np.uint8), carried=carried)
+        for suffix in (".jpg", ".tif"):
+            encode_picture(picture, KINDS_OF_FILES[suffix])
         # A damaged profile may be one of other colours.
         image = np.asarray(decode_image(data, keep_colour_space=True))
         # It lies, stands or is mirrored, as far as the orientation can be read.

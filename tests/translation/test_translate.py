@@ -1,6 +1,7 @@
 """Pictures through `translate`, read back with Pillow alone."""
 
 import os
+import struct
 import threading
 
 import keras
@@ -9,12 +10,14 @@ import pytest
 import tifffile
 from conftest import write_images
 from PIL import Image, ImageCms
+from PIL.TiffImagePlugin import IFDRational
 from profiles import ADOBE_RGB
 
 import tf_cyclegan as cg
 from tf_cyclegan import translate
 from tf_cyclegan.data.decode import decode_image
 from tf_cyclegan.pixels import RGB8, PixelFormat
+from tf_cyclegan.translation import tiff_strips
 from tf_cyclegan.translation import translate_files as files
 from tf_cyclegan.translation.targets import KINDS, Job
 from tf_cyclegan.translation.translator import save_translator
@@ -192,6 +195,76 @@ def test_the_file_says_what_is_in_it(run, tmp_path):
         assert np.abs(np.asarray(written).astype(int) - turned).mean() < 4
 
 
+EXIF = {0x9003: "2020:01:01 00:00:00", 0xA001: 65535, 0xA002: 24, 0xA003: 16, 0x927C: b"own"}
+GPS = {1: "N", 2: (52.0, 31.0, 12.5)}
+
+
+def exif_of(path):
+    exif = Image.open(path).getexif()
+    return dict(exif), dict(exif.get_ifd(0x8769)), dict(exif.get_ifd(0x8825))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif", "tif"])
+def test_exif_is_carried_over_as_it_is_true(suffix, run, tmp_path):
+    """Turned upright, scaled, with the small copy of the picture and the camera's block left out."""
+    image, exif = Image.fromarray(smooth()), Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x013B], exif[0x011A] = (
+        6,
+        "a camera",
+        "M\u00fcller".encode(),
+        72,
+    )
+    exif[0x011B], exif[0x0201] = 72, 5
+    exif.get_ifd(0x8769).update(EXIF)
+    exif.get_ifd(0x8825).update(GPS)
+    image.save(tmp_path / "in.jpg", exif=exif, icc_profile=ADOBE_RGB)
+    assert run(f"--input in.jpg --output out.{suffix} --max-side 12")[0] == 0
+    first, camera, place = exif_of(tmp_path / f"out.{suffix}")
+    assert first[0x010F] == "a camera" and float(first[0x011A]) == 72
+    assert first[0x013B].encode("latin-1").decode() == "M\u00fcller"
+    assert not {0x0112, 0x0201} & set(first)
+    assert camera == {0x9003: EXIF[0x9003], 0xA001: 1, 0xA002: 8, 0xA003: 12}
+    assert place == GPS
+    assert Image.open(tmp_path / f"out.{suffix}").size == (8, 12)
+    assert run(f"--input in.jpg --output without.{suffix} --exif drop")[0] == 0
+    first, camera, place = exif_of(tmp_path / f"without.{suffix}")
+    assert 0x010F not in first and camera == place == {}
+
+
+def test_exif_that_cannot_be_written_is_left_out(run, tmp_path):
+    """A rational below zero where Exif has none: Pillow reads it, and fails to write it."""
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    exif.get_ifd(0x8769).update({0x829A: IFDRational(1, 2), 0x9003: EXIF[0x9003]})
+    block = exif.tobytes()
+    at = block.index(struct.pack(">HHL", 0x829A, 5, 1)) + 8
+    place = 6 + struct.unpack_from(">L", block, at)[0]
+    damaged = block[:place] + struct.pack("<LL", 2**32 - 1, 0) + block[place + 8 :]
+    for number, content in enumerate((damaged, block[:60], b"Exif\0\0junk")):
+        Image.fromarray(smooth()).save(tmp_path / "in.jpg", exif=content)
+        code, errors = run(f"--input in.jpg --output {number}.jpg")
+        assert code == 0, errors
+    assert exif_of(tmp_path / "0.jpg")[1][0x9003] == EXIF[0x9003]
+
+
+def test_a_place_on_earth_stays_while_it_is_true(run, tmp_path):
+    """GeoTIFF 1.1: scale, tie point and keys; none of them where the pixels are others."""
+    place = [
+        (33550, 12, 3, (0.5, 0.5, 0.0), True),
+        (33922, 12, 6, (0.0, 0.0, 0.0, 10.0, 50.0, 0.0), True),
+        (34735, 3, 8, (1, 1, 0, 1, 1024, 0, 1, 2), True),
+        (34737, 2, 7, b"WGS 84|", True),
+    ]
+    tifffile.imwrite(tmp_path / "in.tif", smooth(), photometric="rgb", extratags=place)
+    for options, stays in (("", True), ("--max-side 12", False), ("--side-by-side", False)):
+        assert run(f"--input in.tif --output out.tif --overwrite {options}")[0] == 0
+        with tifffile.TiffFile(tmp_path / "out.tif") as file:
+            tags = file.pages.first.tags
+            there = {code: tags[code].value for code, *_ in place if code in tags}
+        expected = {code: value for code, _, _, value, _ in place} | {34737: "WGS 84|"}
+        assert there == (expected if stays else {}), options
+
+
 def test_colours_become_srgb_or_stay_with_their_profile(run, tmp_path):
     image = Image.fromarray(smooth())
     image.save(tmp_path / "in.png", icc_profile=ADOBE_RGB)
@@ -289,6 +362,25 @@ def test_a_large_tiff_goes_strip_by_strip(channels, tiled, large, tmp_path, comm
             expected = np.concatenate([expected, np.concatenate(beside, axis=1)], axis=2)
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), expected)
         np.testing.assert_array_equal(Image.open(tmp_path / "out.tif"), expected)
+
+
+@pytest.mark.parametrize("largest", [2**31, 1])
+def test_a_large_tiff_keeps_its_exif(largest, large, tmp_path, command, monkeypatch):
+    """In files of the classic kind, and in those of more than 4 GB."""
+    monkeypatch.setattr(tiff_strips, "LARGEST_CLASSIC", largest)
+    monkeypatch.setattr(files, "read_picture", None)
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    exif.get_ifd(0x8769).update({0x9003: EXIF[0x9003]})
+    exif.get_ifd(0x8825).update(GPS)
+    Image.fromarray(smooth()).save(tmp_path / "in.tif", exif=exif.tobytes())
+    options = ("--model", "m", "--input", "in.tif", "--output", "out.tif")
+    code, errors = command(translate.main, *options)
+    assert code == 0, errors
+    assert (tmp_path / "out.tif").read_bytes()[2] == (42 if largest > 1 else 43)
+    np.testing.assert_array_equal(Image.open(tmp_path / "out.tif"), 255 - smooth())
+    first, camera, place = exif_of(tmp_path / "out.tif")
+    assert (first[0x010F], camera, place) == ("a camera", {0x9003: EXIF[0x9003]}, GPS)
 
 
 def test_the_colours_of_a_large_tiff(large, tmp_path, command, monkeypatch):

@@ -1,12 +1,15 @@
 """Samples of any domain to files that hold them as they are."""
 
 import io
+from collections.abc import Iterable
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from ..errors import UserError
 from ..pixels import PixelFormat
+from .carried import NOTHING, Carried
 
 PNG_CHANNELS = (1, 3)  # with two or four the last is transparency
 SAMPLE_SUFFIXES = (".png", ".tif", ".tiff", ".npy")  # which samples can be written as
@@ -24,12 +27,13 @@ def usual_suffix(pixels: PixelFormat) -> str:
     return ".png" if can_hold(".png", pixels) else ".tif"
 
 
-def encode_samples(samples: np.ndarray, suffix: str) -> bytes:
+def encode_samples(samples: np.ndarray, suffix: str, carried: Carried = NOTHING) -> bytes:
     """Encode a picture without loss, in its own type and units.
 
     Args:
         samples: `[H, W, C]` of any of `pixels.TYPES`.
         suffix: One of `SAMPLE_SUFFIXES`. PNG holds uint8 and uint16 of 1 or 3 channels.
+        carried: What a TIFF says beside them.
 
     Raises:
         UserError: Such a file cannot hold these samples.
@@ -40,7 +44,9 @@ def encode_samples(samples: np.ndarray, suffix: str) -> bytes:
         np.save(file, samples, allow_pickle=False)
         return file.getvalue()
     if suffix in (".tif", ".tiff"):
-        return _tiff(samples)
+        file = io.BytesIO()
+        write_tiff(file, samples, samples.shape, samples.dtype.name, carried)
+        return file.getvalue()
     if suffix != ".png":
         raise UserError(
             f"{suffix} is no kind of file for samples; {', '.join(SAMPLE_SUFFIXES)} are"
@@ -59,18 +65,47 @@ def encode_samples(samples: np.ndarray, suffix: str) -> bytes:
     return tf.io.encode_png(np.ascontiguousarray(samples)).numpy()
 
 
-def _tiff(samples: np.ndarray) -> bytes:
+def write_tiff(
+    file: BinaryIO,
+    samples: np.ndarray | Iterable[bytes],
+    shape: tuple[int, int, int],
+    dtype: str,
+    carried: Carried = NOTHING,
+    profile: bytes | None = None,
+    has_alpha: bool = False,
+    **options,
+) -> None:
+    """Write a TIFF, packed with deflate.
+
+    Args:
+        file: To write it to; it is read, too.
+        samples: `[H, W, C]`, or packed strips of them.
+        shape: Of all of them.
+        dtype: Of the samples.
+        carried: What is said beside them.
+        profile: ICC profile that says what their colours are; None for sRGB.
+        has_alpha: The last channel is transparency.
+        **options: Of tifffile.
+    """
     import tifffile
 
-    channels = samples.shape[2]
-    is_colour = channels == 3 and samples.dtype in (np.uint8, np.uint16)
-    file = io.BytesIO()
+    height, width, channels = shape
+    is_colour = channels - has_alpha == 3 and dtype in ("uint8", "uint16")
+    shape_ = shape if channels > 1 else (height, width)
     tifffile.imwrite(
         file,
-        samples[..., 0] if channels == 1 else samples,
+        samples.reshape(shape_) if isinstance(samples, np.ndarray) else samples,
+        shape=shape_,
+        dtype=dtype,
         photometric="rgb" if is_colour else "minisblack",
+        extrasamples=["unassalpha"] if has_alpha else None,
         planarconfig="contig" if channels > 1 else None,
-        compression="deflate",
+        compression="adobe_deflate",
+        iccprofile=profile,
+        extratags=carried.tiff_tags(),
+        software=False,
         metadata=None,
+        **carried.tiff_resolution(),
+        **options,
     )
-    return file.getvalue()
+    carried.add_to_tiff(file, (height, width), is_colour and profile is None)

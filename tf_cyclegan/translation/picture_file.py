@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from ..data.carried import NOTHING, Carried, read_carried
 from ..data.colour import CONVERTED
 from ..data.decode import decode, decode_alpha, decode_profile
-from ..data.encode import SAMPLE_SUFFIXES, encode_samples
+from ..data.encode import SAMPLE_SUFFIXES, encode_samples, write_tiff
 from ..data.picture import converted, resized
 from ..pixels import RGB8, PixelFormat
 from .targets import Kind
 
+WITH_EXIF = ("JPEG", "PNG", "WEBP", "AVIF")  # what is written with Exif, beside TIFF
 QUALITY = 95  # of what loses detail, where nothing else is asked for
 
 
@@ -24,12 +26,14 @@ class Picture:
         pixels: uint8 `[H, W, 3]`, what is transparent lies on white; or samples of another domain.
         alpha: uint8 `[H, W]`, 255 where it covers all; None for a picture without transparency.
         profile: ICC profile that says what its colours are; None for sRGB.
+        carried: What its file says beside it.
         notes: What was done to it that its owner should know.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     profile: bytes | None = None
+    carried: Carried = NOTHING
     notes: tuple[str, ...] = ()
 
     def with_pixels(self, pixels: np.ndarray) -> "Picture":
@@ -39,7 +43,8 @@ class Picture:
     def beside(self, other: "Picture") -> "Picture":
         """This picture to the left of another of its size and kind."""
         alpha = None if self.alpha is None else np.concatenate([self.alpha, other.alpha], axis=1)
-        return Picture(np.concatenate([self.pixels, other.pixels], axis=1), alpha, self.profile)
+        pixels = np.concatenate([self.pixels, other.pixels], axis=1)
+        return Picture(pixels, alpha, self.profile, self.carried.elsewhere())
 
 
 def read_picture(
@@ -50,6 +55,7 @@ def read_picture(
     takes: PixelFormat = RGB8,
     window: tuple[float, float] | None = None,
     max_side: int | None = None,
+    keep_exif: bool = True,
 ) -> Picture:
     """Decode a picture of any kind that the package reads.
 
@@ -62,6 +68,7 @@ def read_picture(
         takes: What the pixels that a model takes are.
         window: What becomes black and white where a picture has more bits than the model.
         max_side: Scale it down until no side is longer; None for as it is.
+        keep_exif: Keep what the file says beside the picture.
 
     Raises:
         UnreadableImage: The bytes are no whole picture, or not of such pixels.
@@ -71,15 +78,18 @@ def read_picture(
     picture = converted(decoded, takes, window)
     size = scaled_size(picture.size, max_side)
     pixels = resized(picture.pixels, size, "bicubic")
+    carried = read_carried(encoded) if keep_exif else NOTHING
+    if size != picture.size:
+        carried = carried.elsewhere()
     if takes != RGB8:
-        return Picture(pixels, notes=picture.notes)
+        return Picture(pixels, carried=carried, notes=picture.notes)
     alpha = decode_alpha(encoded) if keep_alpha else None
     if alpha is not None:
         alpha = resized(Image.fromarray(alpha), size, "bicubic")[..., 0]
     # What was not converted to sRGB keeps the profile that says what it is.
     is_converted = any(note.startswith(CONVERTED) for note in decoded.notes)
     profile = None if is_converted else decode_profile(encoded)
-    return Picture(pixels, alpha, profile, picture.notes)
+    return Picture(pixels, alpha, profile, carried, picture.notes)
 
 
 def scaled_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
@@ -100,13 +110,17 @@ def encode_picture(picture: Picture, kind: Kind, quality: int | None = None) -> 
         quality: From 1 to 100, where the kind has one (default: 95).
     """
     if kind.format in SAMPLE_SUFFIXES:
-        return encode_samples(picture.pixels, kind.format)
-    image = Image.fromarray(picture.pixels)
-    if picture.alpha is not None and kind.has_alpha:
-        image.putalpha(Image.fromarray(picture.alpha))
-    options: dict = {"quality": quality or QUALITY} if kind.has_quality else {}
-    if kind.format == "TIFF":
-        options["compression"] = "tiff_adobe_deflate"
+        return encode_samples(picture.pixels, kind.format, picture.carried)
+    alpha = picture.alpha if kind.has_alpha else None
+    pixels = picture.pixels if alpha is None else np.dstack([picture.pixels, alpha])
     file = io.BytesIO()
-    image.save(file, kind.format, icc_profile=picture.profile, **options)
+    if kind.format == "TIFF":
+        said = {"carried": picture.carried, "profile": picture.profile}
+        write_tiff(file, pixels, pixels.shape, "uint8", has_alpha=alpha is not None, **said)
+        return file.getvalue()
+    options: dict = {"quality": quality or QUALITY} if kind.has_quality else {}
+    if kind.format in WITH_EXIF:
+        exif = picture.carried.exif(pixels.shape[:2], picture.profile is None)
+        options |= {"exif": exif} if exif else {}
+    Image.fromarray(pixels).save(file, kind.format, icc_profile=picture.profile, **options)
     return file.getvalue()

@@ -1,16 +1,20 @@
 """A TIFF to a TIFF strip by strip, so that neither has to be in memory as a whole."""
 
+import math
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from PIL import TiffImagePlugin
 
+from ..data.carried import NOTHING, Carried, carried_of
 from ..data.colour import CONVERTED
 from ..data.deep_colour import samples_to_srgb
+from ..data.encode import write_tiff
 from ..data.tiff import Tiff
-from ..data.unreadable import UnreadableImage
+from ..data.unreadable import UnreadableImage, library_errors
 from ..files import disk_errors, writing
 from ..pixels import RGB8, PixelFormat
 from .area import Area
@@ -40,7 +44,8 @@ class TiffRows:
     def __init__(
         self, file: BinaryIO, takes: PixelFormat, max_pixels: int, keep_colour_space: bool = False
     ):
-        self._tiff, self._takes = Tiff(file, max_pixels), takes
+        self._file, self._takes = file, takes
+        self._tiff = Tiff(file, max_pixels)
         tiff = self._tiff
         tiff.check_meaning()
         self.has_alpha = takes.dtype == "uint8" and takes.channels == 3 and tiff.has_alpha
@@ -63,6 +68,15 @@ class TiffRows:
             return self._takes.to_unit(self.on_white(top, height)[:, left : left + width])
 
         return Area(self.height, self.width, read)
+
+    def carried(self) -> Carried:
+        """What its file says beside the picture; nothing where that is damaged."""
+        try:
+            with library_errors():
+                self._file.seek(0)
+                return carried_of(TiffImagePlugin.TiffImageFile(self._file, ""))
+        except UnreadableImage:
+            return NOTHING
 
     def on_white(self, top: int, height: int) -> np.ndarray:
         """`[height, W, C]` without transparency."""
@@ -87,45 +101,33 @@ class TiffRows:
         return self._samples[top - self._rows.start : top - self._rows.start + height]
 
 
-def write_rows(path: Path, rows: Iterable[np.ndarray], height: int, width: int, pixels: PixelFormat,
-               has_alpha: bool = False, profile: bytes | None = None) -> None:  # fmt: skip
-    """Write a TIFF as its rows come, packed with deflate.
+def write_rows(
+    path: Path,
+    rows: Iterable[np.ndarray],
+    size: tuple[int, int],
+    pixels: PixelFormat,
+    has_alpha: bool = False,
+    **said,
+) -> None:
+    """Write a TIFF as its rows come.
 
     Args:
         path: Of the file, which appears when it is whole.
         rows: `[n, W, C]`, from top to bottom.
-        height: Of all of them.
-        width: Of each.
+        size: Height and width of all of them.
         pixels: What they are made of.
         has_alpha: The last of C is transparency, beside the channels of `pixels`.
-        profile: ICC profile that says what their colours are.
+        **said: What the file says of them: `carried` and `profile` of `write_tiff`.
 
     Raises:
         CannotWrite: The disk is full, read-only or otherwise refuses.
     """
-    import tifffile
-
-    channels = pixels.channels + has_alpha
-    shape = (height, width, channels) if channels > 1 else (height, width)
-    is_large = height * width * channels * np.dtype(pixels.dtype).itemsize > LARGEST_CLASSIC
-    with (
-        writing(path) as beside,
-        disk_errors(path),
-        tifffile.TiffWriter(beside, bigtiff=is_large) as file,
-    ):
-        file.write(
-            map(_packed, _strips(rows)),
-            shape=shape,
-            dtype=pixels.dtype,
-            photometric="rgb" if pixels.channels == 3 else "minisblack",
-            extrasamples=["unassalpha"] if has_alpha else None,
-            planarconfig="contig" if channels > 1 else None,
-            rowsperstrip=STRIP_ROWS,
-            compression="adobe_deflate",
-            iccprofile=profile,
-            software=False,
-            metadata=None,
-        )
+    shape = (*size, pixels.channels + has_alpha)
+    is_large = math.prod(shape) * np.dtype(pixels.dtype).itemsize > LARGEST_CLASSIC
+    options = {"bigtiff": is_large, "rowsperstrip": STRIP_ROWS, "has_alpha": has_alpha}
+    with writing(path) as beside, disk_errors(path), beside.open("w+b") as file:
+        strips = map(_packed, _strips(rows))
+        write_tiff(file, strips, shape, pixels.dtype, **said, **options)
 
 
 def _packed(strip: np.ndarray) -> bytes:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from ..data.carried import NOTHING
 from ..data.decode import UnreadableImage, picture_size
 from ..data.unreadable import RangeUnknown
 from ..files import write_file
@@ -42,6 +43,7 @@ class Options:
         side_by_side: The original is written to the left of its translation.
         batch_size: Pictures of one size translated at once; None for as many as suit their size.
         keep_colour_space: Colours are left as they are, instead of converted to sRGB.
+        keep_exif: What files say beside their pictures is kept.
         max_side: Pictures with a longer side are scaled down first; None for none.
         takes: What the pixels that the model takes are.
         window: What becomes black and white where pictures have more bits than the model.
@@ -56,6 +58,7 @@ class Options:
     batch_size: int | None = None
     keep_colour_space: bool = False
     max_side: int | None = None
+    keep_exif: bool = True
     takes: PixelFormat = RGB8
     window: tuple[float, float] | None = None
     outside: Counter[Path] = field(default_factory=Counter)
@@ -148,6 +151,8 @@ def _translate_strips(
 ) -> Failure | None:
     has_alpha = tiff.has_alpha and options.keep_alpha and job.gives == RGB8
     profile = tiff.profile if job.gives == RGB8 else None
+    carried = tiff.carried() if options.keep_exif else NOTHING
+    carried = carried.elsewhere() if options.side_by_side else carried
     options.notes.update(tiff.notes)
 
     def rows() -> Iterator[np.ndarray]:
@@ -165,7 +170,8 @@ def _translate_strips(
 
     width = tiff.width * (1 + options.side_by_side)
     try:
-        write_rows(job.target, rows(), tiff.height, width, job.gives, has_alpha, profile)
+        said = {"carried": carried, "profile": profile}
+        write_rows(job.target, rows(), (tiff.height, width), job.gives, has_alpha, **said)
     except UnreadableImage as error:
         return Failure(job, str(error))
     return None
@@ -232,6 +238,7 @@ def _read(job: Job, options: Options) -> Picture | Failure:
             options.takes,
             options.window,
             options.max_side,
+            options.keep_exif,
         )
     except RangeUnknown as error:
         return Failure(job, f"{error}: --range LOW,HIGH says it")
