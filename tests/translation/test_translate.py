@@ -17,7 +17,7 @@ import tf_cyclegan as cg
 from tf_cyclegan import translate
 from tf_cyclegan.data.decode import decode_image
 from tf_cyclegan.pixels import RGB8, PixelFormat
-from tf_cyclegan.translation import tiff_strips
+from tf_cyclegan.translation import load, tiff_strips
 from tf_cyclegan.translation import translate_files as files
 from tf_cyclegan.translation.targets import KINDS, Job
 from tf_cyclegan.translation.translator import save_translator
@@ -61,8 +61,8 @@ def run(tmp_path, command, monkeypatch):
     Its model turns every colour into its opposite.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(translate, "load_translator", lambda *_: of(lambda images: 255 - images))
-    monkeypatch.setattr(translate, "pixels_of_model", lambda *_: (RGB8, RGB8))
+    monkeypatch.setattr(load, "load_translator", lambda *_: of(lambda images: 255 - images))
+    monkeypatch.setattr(load, "pixels_of_model", lambda *_: (RGB8, RGB8))
 
     def run(options):
         return command(translate.main, "--model", "inverter", *options.split())
@@ -302,8 +302,8 @@ def test_samples_keep_their_type_and_units(tmp_path, command, monkeypatch):
     takes = PixelFormat(1, "uint16", 100, 4000)
     gives = PixelFormat(2, "float32", -1000, 3000)
     translator = of(lambda images: images * np.float32([1, -0.5]))
-    monkeypatch.setattr(translate, "load_translator", lambda *_: translator)
-    monkeypatch.setattr(translate, "pixels_of_model", lambda *_: (takes, gives))
+    monkeypatch.setattr(load, "load_translator", lambda *_: translator)
+    monkeypatch.setattr(load, "pixels_of_model", lambda *_: (takes, gives))
     samples = np.arange(12 * 10, dtype=np.uint16).reshape(12, 10, 1) * 40
     (tmp_path / "in").mkdir()
     np.save(tmp_path / "in" / "a.npy", samples)
@@ -325,9 +325,9 @@ def large(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     translator = of(lambda images: 255 - images)
     translator.is_large = lambda height, width: True
-    monkeypatch.setattr(translate, "load_translator", lambda *_: translator)
+    monkeypatch.setattr(load, "load_translator", lambda *_: translator)
     pixels = lambda *_: (translator.takes, translator.gives)  # noqa: E731
-    monkeypatch.setattr(translate, "pixels_of_model", pixels)
+    monkeypatch.setattr(load, "pixels_of_model", pixels)
     return translator
 
 
