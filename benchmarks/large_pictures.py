@@ -65,12 +65,12 @@ def peak_mb() -> float:
 
 def one_size(side: int) -> dict:
     """In a process of its own: what a translation at once takes, as it is said and as it is."""
-    from tf_cyclegan.translation.memory_of_network import bytes_per_pixel
+    from tf_cyclegan.translation.memory_of_network import needs_of_network
     from tf_cyclegan.translation.pictures import PictureTranslator
     from tf_cyclegan.translation.translator import Translator
 
     network, multiple = network_of(None)
-    said = bytes_per_pixel(network, multiple)
+    said = needs_of_network(network, multiple).by_pixel
     model = Translator(network, multiple)
     translator = PictureTranslator(model, network=network, size_multiple=multiple, memory=10**13)
     translator(np.zeros([64, 64, 3], np.uint8))

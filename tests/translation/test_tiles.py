@@ -11,15 +11,19 @@ from PIL import Image
 
 import tf_cyclegan as cg
 from tf_cyclegan import translate
-from tf_cyclegan.models import resnet_generator
+from tf_cyclegan.methods.dropping import DroppingTranslator
+from tf_cyclegan.models import resnet_generator, unet_generator
+from tf_cyclegan.models.dropout import BatchDropout
 from tf_cyclegan.models.statistics import Pooled, normalising_by
 from tf_cyclegan.translation import pictures, tiles
 from tf_cyclegan.translation.area import Area
 from tf_cyclegan.translation.memory import parse_memory
-from tf_cyclegan.translation.memory_of_network import bytes_per_pixel
+from tf_cyclegan.translation.memory_of_network import needs_of_function, needs_of_network
 from tf_cyclegan.translation.pictures import PictureTranslator
-from tf_cyclegan.translation.saved_network import can_be_rebuilt
+from tf_cyclegan.translation.saved_network import can_be_rebuilt, read_network
+from tf_cyclegan.translation.targets import Job
 from tf_cyclegan.translation.tiles import Tiled
+from tf_cyclegan.translation.translate_files import Options, translate_files
 from tf_cyclegan.translation.translator import Translator, save_translator
 
 SIDE = 96
@@ -141,16 +145,111 @@ def test_tiles_cover_and_their_weights_are_one():
         np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
+def test_a_u_net_in_tiles_comes_close(area, image, monkeypatch):
+    """Its innermost layers see all of a tile, and never all of the picture."""
+    network = unet_generator(4, levels=3, dropout=0.0)
+    padded = np.pad(image, [(0, 2), (0, 2), (0, 0)], mode="symmetric") / np.float32(127.5) - 1
+    with normalising_by(Pooled()) as whole:
+        at_once = np.asarray(network(padded[None]))[0, :150, :230]
+    tiled = Tiled(network, 8, SIDE)
+    statistics = {"thumbnail": tiled.statistics(area), "whole": whole.values, "tile": []}
+
+    def error(name):
+        monkeypatch.setattr(tiled, "statistics", lambda *_: statistics[name])
+        return np.abs(np.concatenate(list(tiled.rows(area))) - at_once).mean()
+
+    errors = {name: error(name) for name in ("thumbnail", "whole")}
+    monkeypatch.setattr(tiles, "Given", lambda _: None)
+    tiled = Tiled(network, 8, SIDE)
+    errors["tile"] = error("tile")
+    assert errors["thumbnail"] < 0.5 * errors["tile"] and errors["whole"] < 0.05 * errors["tile"]
+
+
+@pytest.fixture(scope="module")
+def dropping():
+    """A translator of dropout at a half and a quarter of the size, in which no pixel knows others."""
+    inputs = x = keras.Input([None, None, 3])
+    for seed in (1, 2):
+        x = keras.layers.AveragePooling2D(2)(x)
+        x = BatchDropout(0.5, seed=seed)(x)
+    return DroppingTranslator(keras.Model(inputs, keras.layers.UpSampling2D(4)(x)))
+
+
+def test_tiles_have_the_dropout_of_the_whole_picture(dropping, area, image):
+    padded = np.pad(image, [(0, 2), (0, 2), (0, 0)], mode="symmetric") / np.float32(127.5) - 1
+    at_once = np.asarray(dropping(padded[None]))[0, :150, :230]
+    assert 0.5 < (at_once == 0).mean() < 0.6
+    in_tiles = np.concatenate(list(Tiled(dropping, 4, SIDE).rows(area)))
+    np.testing.assert_allclose(in_tiles, at_once, atol=1e-5)
+
+
+def test_a_saved_model_keeps_the_dropout_that_stays(dropping, image, tmp_path):
+    save_translator(dropping, 4, tmp_path / "model")
+    rebuilt, multiple = read_network(tmp_path / "model", [])
+    assert multiple == 4 and isinstance(rebuilt, DroppingTranslator)
+    served = tf.saved_model.load(str(tmp_path / "model")).translate_images(image[None])["images"]
+    there = cg.load_translator(tmp_path / "model")
+    np.testing.assert_array_equal(there(image), served[0])
+    assert (np.asarray(served) == 128).mean() > 0.5
+
+
+def test_the_masks_of_the_whole_picture_count(dropping):
+    drawn = 3 / 4  # numbers a pixel of the picture in the larger mask: 3 channels at half the size
+    needs = needs_of_network(dropping, 4)
+    assert needs.by_pixel_of_whole == pytest.approx(4 * 4 * drawn)
+    translator = PictureTranslator(Translator(dropping, 4), network=dropping, size_multiple=4)
+    small, large = (Area(20, width, None) for width in (30_000, 40_000))
+    difference = translator._with_band(256, large) - translator._with_band(256, small)
+    expected = 4 * 4 * drawn * 20 * 10_000 + pictures.BAND_BYTES * 256 * 10_000
+    assert difference == pytest.approx(expected)
+
+
+def test_what_cannot_be_tiled_is_translated_at_once_or_not_at_all(
+    network, image, at_once, tmp_path
+):
+    """A SavedModel that does not say what it is, as those of earlier versions."""
+    save_translator(network, 4, tmp_path / "model")
+    model = tf.saved_model.load(str(tmp_path / "model"))
+    known = needs_of_network(network, 4).by_pixel
+    needed = needs_of_function(model.signatures["serving_default"]).by_pixel
+    assert known < needed < 1.5 * known  # as much as the network within it, and what its doors take
+
+    def of(pixels):
+        taken = psutil.Process().memory_info().rss
+        memory = int(taken + pictures.TRACES + needed * pixels)
+        return PictureTranslator(model, memory=memory)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "CERTAINLY_ENOUGH", 10**9)
+        assert np.abs(of(2 * 150 * 230)(image) - np.round((at_once + 1) * 127.5)).max() <= 1
+        small = of(150 * 200)
+        with pytest.raises(
+            cg.UserError, match=r"of 230x150 needs .* MB .* --max-side.*exported anew"
+        ):
+            small(image)
+        assert small(np.stack([image[:100]] * 2)).shape == (2, 100, 230, 3)  # one after the other
+        for name, height in {"small": 40, "large": 150}.items():
+            Image.fromarray(image[:height]).save(tmp_path / f"{name}.tif")
+        jobs = [Job(path, path.with_suffix(".out.tif")) for path in tmp_path.glob("*.tif")]
+        (failure,) = translate_files(small, jobs, Options(10**6))
+    assert failure.job.source.name == "large.tif" and "230x150 needs" in failure.reason
+    assert [path.name for path in tmp_path.glob("*.out.tif")] == ["small.out.tif"]
+
+
 def test_memory_is_counted(network):
+    def bytes_per_pixel(outputs):
+        return needs_of_network(keras.Model(inputs, outputs), 1).by_pixel
+
     inputs = keras.Input([None, None, 3])
     one = keras.layers.Conv2D(8, 1, use_bias=False)(inputs)
-    assert bytes_per_pixel(keras.Model(inputs, one), 1) == 4 * (3 + 8)
+    assert bytes_per_pixel(one) == 4 * (3 + 8)
     two = keras.layers.Conv2D(16, 1, use_bias=False)(one)
     kept = keras.layers.Concatenate()([one, two])  # 8 channels wait for the others
-    assert bytes_per_pixel(keras.Model(inputs, two), 1) == 4 * (8 + 16)
-    assert bytes_per_pixel(keras.Model(inputs, kept), 1) == pytest.approx(4 * (8 + 16 + 24))
-    wide = bytes_per_pixel(resnet_generator(1, 16), 4)
-    assert 1.8 < wide / bytes_per_pixel(resnet_generator(1, 8), 4) < 2.2
+    assert bytes_per_pixel(two) == 4 * (8 + 16)
+    assert bytes_per_pixel(kept) == pytest.approx(4 * (8 + 16 + 24))
+    wide, narrow = (needs_of_network(resnet_generator(1, width), 4) for width in (16, 8))
+    assert 1.8 < wide.by_pixel / narrow.by_pixel < 2.2
+    assert wide.by_pixel_of_whole == 0
 
 
 @pytest.mark.parametrize(("text", "bytes_"), [("2GB", 2e9), ("1.5 gb", 1.5e9), ("500MB", 5e8)])
@@ -167,7 +266,7 @@ def test_what_is_no_amount_of_memory(text):
 def test_a_saved_model_is_tiled_where_memory_is_short(
     network, image, at_once, tmp_path, command, monkeypatch
 ):
-    """By the network within it; one that does not say what it is, is translated at once."""
+    """By the network within it."""
     monkeypatch.setattr(pictures, "LARGEST_TILE", SIDE)
     monkeypatch.setattr(pictures, "SMALLEST_TILE", SIDE)
     monkeypatch.setattr(pictures, "CERTAINLY_ENOUGH", 10**9)
@@ -178,8 +277,8 @@ def test_a_saved_model_is_tiled_where_memory_is_short(
     monkeypatch.setattr(pictures.psutil.Process, "memory_info", lambda _: FakeMemory)
     monkeypatch.setattr(pictures, "free_bytes", lambda: 10**12)
     FakeMemory.rss = 10**9
-    needed = bytes_per_pixel(network, 4) * 150 * 230
-    tile = bytes_per_pixel(network, 4) * SIDE**2 + pictures.BAND_BYTES * SIDE * 230
+    needed = needs_of_network(network, 4).by_pixel * 150 * 230
+    tile = needs_of_network(network, 4).by_pixel * SIDE**2 + pictures.BAND_BYTES * SIDE * 230
     tile += 2 * image.nbytes
     assert tile < needed and taken
     results = {}
@@ -203,9 +302,6 @@ def test_a_saved_model_is_tiled_where_memory_is_short(
     file.write_text(file.read_text()[:-100])
     with pytest.raises(cg.UserError, match=r"is damaged .* export the model again"):
         cg.load_translator(tmp_path / "model")
-    file.unlink()
-    small = cg.load_translator(tmp_path / "model", memory=f"{(1e9 + 0.9 * tile) / 1e6}MB")
-    assert np.abs(small(image) - expected).max() <= 1
 
 
 class FakeMemory:

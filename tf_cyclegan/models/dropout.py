@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import ops
 
 _share = ContextVar("share", default=(0, 1, 0))
-_translating = ContextVar("translating", default=False)
+_translating: ContextVar = ContextVar("translating", default=(False, None))
 
 
 @contextmanager
@@ -21,18 +23,53 @@ def share_of_batch(index, count: int, size: int) -> Iterator[None]:
         _share.reset(before)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Where in a picture an image lies that is a part of it; all in pixels of the picture.
+
+    Attributes:
+        top, left: Of the part.
+        height, width: Of the picture.
+        rows: Of the part.
+    """
+
+    top: Any
+    left: Any
+    height: Any
+    width: Any
+    rows: int
+
+
 @contextmanager
-def dropout_of_translation() -> Iterator[None]:
+def dropout_of_translation(part: Part | None = None) -> Iterator[None]:
     """Say that what is computed here is a translation with dropout, as pix2pix's are.
 
-    Every image gets the same mask, which follows from the seed of the layer alone: an image becomes
-    the same by itself as within a batch, today as tomorrow. No random state is read or changed.
+    Every image gets the same mask, which follows from the seed of the layer and the size of the image
+    alone: an image becomes the same by itself as within a batch, today as tomorrow. No random state is
+    read or changed.
+
+    Args:
+        part: What is computed is a part of an image, and gets that part of its mask.
     """
-    before = _translating.set(True)
+    before = _translating.set((True, part))
     try:
         yield
     finally:
         _translating.reset(before)
+
+
+def _mask_of_translation(inputs, part: Part | None, rate: float, seed: int):
+    """The mask `[1, H, W, C]` of images, or of the part of an image that they are."""
+    _, rows, columns, channels = ops.shape(inputs)
+    if part is None:
+        return keras.random.dropout(
+            ops.ones((1, rows, columns, channels), inputs.dtype), rate, seed=seed
+        )
+    step = part.rows // rows  # pixels of the picture to one of the layer
+    whole = ops.ones((1, part.height // step, part.width // step, channels), inputs.dtype)
+    whole = keras.random.dropout(whole, rate, seed=seed)
+    start = (0, part.top // step, part.left // step, 0)
+    return ops.slice(whole, start, (1, rows, columns, channels))
 
 
 @keras.saving.register_keras_serializable("tf_cyclegan")
@@ -47,9 +84,9 @@ class BatchDropout(keras.layers.Dropout):
     """
 
     def call(self, inputs, training=False):
-        if _translating.get():
-            ones = ops.ones((1, *ops.shape(inputs)[1:]), inputs.dtype)
-            return inputs * keras.random.dropout(ones, self.rate, seed=self.seed)
+        is_translation, part = _translating.get()
+        if is_translation:
+            return inputs * _mask_of_translation(inputs, part, self.rate, self.seed)
         index, count, size = _share.get()
         if count == 1 or not training or not self.rate:
             return super().call(inputs, training=training)

@@ -100,10 +100,12 @@ def _of_network(
 ) -> "PictureTranslator":
     import keras
 
+    from ..methods.dropping import DroppingTranslator
     from .pictures import PictureTranslator
     from .translator import Translator
 
-    network = translator if isinstance(translator, keras.Model) else None
+    can_be_tiled = isinstance(translator, keras.Model | DroppingTranslator)
+    network = translator if can_be_tiled else None
     model = Translator(translator, size_multiple, *pixels)
     return PictureTranslator(model, *pixels, network, size_multiple, memory)
 

@@ -9,6 +9,10 @@ import psutil
 from ..errors import UserError
 
 
+class NotEnoughMemory(UserError):
+    """A picture that needs more memory than is allowed; smaller ones may not."""
+
+
 def free_bytes() -> int:
     """Memory that this process may still take, of the machine or of the container that it runs in."""
     free = psutil.virtual_memory().available

@@ -1,23 +1,67 @@
 """How much memory a translation takes, before it is begun."""
 
-import keras
-import tensorflow as tf
+from dataclasses import dataclass
 
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from .tiles import Network
+
+COPIES_OF_MASK = 4  # as they are made: ones, numbers drawn, which of them are large, the mask
 TRIED = 256  # pixels a side of the picture whose translation is gone through on paper
 # What pass on their input without a copy.
 _ALIASES = {"Identity", "Reshape", "StopGradient", "Squeeze", "ExpandDims", "ReadVariableOp"}
 
 
-def bytes_per_pixel(network: keras.Model, size_multiple: int) -> float:
-    """The most that is held at one time while a picture is translated, a pixel of it.
+@dataclass(frozen=True)
+class Needs:
+    """Bytes that are held at one time, at the most.
+
+    Attributes:
+        by_pixel: For every pixel of what is translated at once.
+        by_pixel_of_whole: For every pixel of the whole picture, while a part of it is translated.
+    """
+
+    by_pixel: float
+    by_pixel_of_whole: float = 0.0
+
+
+def needs_of_network(network: Network, size_multiple: int) -> Needs:
+    """What a translation by a network takes.
 
     The graph is gone through in its order: a tensor counts from when it is made until all that use it
-    are done. Weights, which do not grow with the picture, are left out.
+    are done. Weights, which do not grow with the picture, are left out. Masks of dropout that stays
+    are those of the whole picture.
     """
     side = -(-TRIED // size_multiple) * size_multiple
     door = tf.TensorSpec([1, side, side, network.input_shape[-1]], tf.float32)
     function = tf.function(lambda images: network(images, training=False), autograph=False)
-    return _peak(function.get_concrete_function(door).graph) / side**2
+    graph = function.get_concrete_function(door).graph
+    drawn = [
+        _bytes(operation.outputs[0])
+        for operation in graph.get_operations()
+        if operation.type.startswith("StatelessRandomUniform")
+    ]
+    masks = COPIES_OF_MASK * max(drawn, default=0)
+    return Needs(_peak(graph) / side**2, masks / side**2)
+
+
+def needs_of_function(function) -> Needs:
+    """What a translation takes by a function of TensorFlow of which no more is known.
+
+    Args:
+        function: A concrete function of one argument, images `[N, H, W, C]` of any size.
+    """
+    frozen = convert_variables_to_constants_v2(function)
+    images = frozen.inputs[0]
+    # Of open sizes; with a known one put in its place, TensorFlow works out the sizes of all.
+    graph = tf.Graph()
+    with graph.as_default():
+        known = tf.compat.v1.placeholder(images.dtype, [1, TRIED, TRIED, images.shape[-1]])
+        names = [tensor.name for tensor in frozen.outputs]
+        given = {images.name: known}
+        graph.outputs = tf.import_graph_def(frozen.graph.as_graph_def(), given, names, name="")
+    return Needs(_peak(graph) / TRIED**2)
 
 
 def _peak(graph) -> int:

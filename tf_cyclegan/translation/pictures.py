@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
-import keras
 import numpy as np
 import psutil
 import tensorflow as tf
@@ -16,9 +16,9 @@ from ..errors import UserError
 from ..models.cpu.choice import also_of_open_sizes
 from ..pixels import RGB8, PixelFormat
 from .area import Area
-from .memory import free_bytes
-from .memory_of_network import bytes_per_pixel
-from .tiles import LARGEST_TILE, SMALLEST_TILE, Tiled
+from .memory import NotEnoughMemory, free_bytes
+from .memory_of_network import Needs, needs_of_function, needs_of_network
+from .tiles import LARGEST_TILE, SMALLEST_TILE, Network, Tiled
 
 CERTAINLY_ENOUGH = 2**14  # bytes a pixel, more than any network here takes
 TRACES = 300_000_000  # bytes that the program takes more when it has traced what it translates with
@@ -36,7 +36,7 @@ class PictureTranslator:
         takes: What the pixels of pictures to translate are.
         gives: What those of translated ones are.
         network: What `model` translates with, which can be tiled; None where that is not known or
-            is more than a network of Keras.
+            is more than a network.
         size_multiple: Heights and widths that `network` takes are multiples of this.
         memory: Bytes that the process may take, what it has taken already included; None for half
             of what is free.
@@ -47,15 +47,17 @@ class PictureTranslator:
         model: Any,
         takes: PixelFormat = RGB8,
         gives: PixelFormat = RGB8,
-        network: keras.Model | None = None,
+        network: Network | None = None,
         size_multiple: int = 1,
         memory: int | None = None,
     ):
         self._model, self._network, self._multiple = model, network, size_multiple
         self.takes, self.gives = takes, gives
         taken = psutil.Process().memory_info().rss
-        self._budget = (free_bytes() // 2 if memory is None else memory - taken) - TRACES
-        self._bytes_per_pixel: float | None = None
+        free = free_bytes() if memory is None else memory - taken
+        # What cannot be tiled has to be translated at once, or not at all: it may have all of it.
+        share = 2 if memory is None and network is not None else 1
+        self._budget = free // share - TRACES
         self._tiled: dict[int, Tiled] = {}
 
     def __call__(self, pictures, advance: Advance = lambda done, total: None):
@@ -84,6 +86,8 @@ class PictureTranslator:
                 return self._model.translate_images(tf.constant(images))["images"].numpy()
         if len(images) > 1:
             return np.stack([self(image, advance) for image in images])
+        if self._network is None:
+            raise self._too_large(images.shape[1:3], self._bytes(images[..., 0].size))
         height, width, _ = images[0].shape
         translated = np.empty([height, width, self.gives.channels], self.gives.dtype)
         top = 0
@@ -96,7 +100,7 @@ class PictureTranslator:
     def is_large(self, height: int, width: int, count: int = 1) -> bool:
         """Whether pictures of a size take more memory at once than is allowed."""
         pixels = max(height, self._multiple) * max(width, self._multiple) * count
-        if pixels * CERTAINLY_ENOUGH <= self._budget or self._network is None:
+        if pixels * CERTAINLY_ENOUGH <= self._budget:
             return False
         return self._bytes(pixels) > self._budget
 
@@ -112,8 +116,11 @@ class PictureTranslator:
             `[rows, W, C]` of the type that it gives, from top to bottom.
 
         Raises:
-            UserError: Even small tiles need more memory than is allowed.
+            NotEnoughMemory: Even small tiles need more than is allowed, or there can be none.
         """
+        if self._network is None:
+            size = (area.height, area.width)
+            raise self._too_large(size, self._bytes(area.height * area.width))
         side = self._side(area, self._budget - held)
         if side not in self._tiled:
             self._tiled[side] = Tiled(self._network, self._multiple, side)
@@ -145,10 +152,16 @@ class PictureTranslator:
         translated = self(_array_of(picture, self.takes), advance)
         return Image.fromarray(translated[..., 0] if translated.shape[2] == 1 else translated)
 
+    @cached_property
+    def _needs(self) -> Needs:
+        if self._network is not None:
+            return needs_of_network(self._network, self._multiple)
+        function = self._model.translate_images
+        known = getattr(function, "concrete_functions", None)  # of a SavedModel, which has one
+        return needs_of_function(known[0] if known else function.get_concrete_function())
+
     def _bytes(self, pixels: int) -> float:
-        if self._bytes_per_pixel is None:
-            self._bytes_per_pixel = bytes_per_pixel(self._network, self._multiple)
-        return self._bytes_per_pixel * pixels
+        return self._needs.by_pixel * pixels
 
     def _side(self, area: Area, budget: int) -> int:
         """The side of the largest tiles that so many bytes allow."""
@@ -157,16 +170,28 @@ class PictureTranslator:
         while self._with_band(side, area) > budget and side - FINE_STEP >= least:
             side -= FINE_STEP
         if (needed := self._with_band(side, area)) > budget:
-            allowed = max(budget, 0) / 1e6
-            raise UserError(
-                f"a picture of {area.width}x{area.height} needs {needed / 1e6:,.0f} MB beside what the "
-                f"program itself takes, and {allowed:,.0f} MB are allowed or free: give more with "
-                "--memory, or scale the picture down with --max-side"
-            )
+            raise self._too_large((area.height, area.width), needed, budget)
         return side
 
+    def _too_large(
+        self, size: tuple[int, int], needed: float, budget: int | None = None
+    ) -> NotEnoughMemory:
+        allowed = max(self._budget if budget is None else budget, 0) / 1e6
+        in_tiles = ""
+        if self._network is None:
+            in_tiles = (
+                ". In tiles it would need less, which this translator does not allow: a SavedModel of "
+                "an earlier version does when it is exported anew"
+            )
+        return NotEnoughMemory(
+            f"a picture of {size[1]}x{size[0]} needs {needed / 1e6:,.0f} MB beside what the program "
+            f"itself takes, and {allowed:,.0f} MB are allowed or free: give more with --memory, or "
+            f"scale the picture down with --max-side{in_tiles}"
+        )
+
     def _with_band(self, side: int, area: Area) -> float:
-        return self._bytes(side**2) + BAND_BYTES * side * area.width
+        masks = self._needs.by_pixel_of_whole * area.height * area.width
+        return self._bytes(side**2) + masks + BAND_BYTES * side * area.width
 
 
 def is_pil(pixels: PixelFormat) -> bool:

@@ -12,12 +12,16 @@ import keras
 
 from .. import models  # noqa: F401 (Keras knows its layers from here on)
 from ..errors import UserError
+from ..methods.dropping import DroppingTranslator
+from .tiles import Network
 
 FILE = Path("assets.extra") / "network.json"  # where SavedModels keep what TensorFlow does not read
 
 
 def can_be_rebuilt(network) -> bool:
     """Whether what is translated with is a network of layers that Keras or this package knows."""
+    if isinstance(network, DroppingTranslator):
+        network = network.generator
     if not isinstance(network, keras.layers.Layer) or isinstance(network, keras.layers.Lambda):
         return False
     is_known = type(network).__module__.split(".")[0] in ("keras", __name__.split(".")[0])
@@ -26,29 +30,32 @@ def can_be_rebuilt(network) -> bool:
 
 
 def write_architecture(
-    network: keras.Model, used: Sequence, size_multiple: int, folder: Path
+    translator: Network, used: Sequence, size_multiple: int, folder: Path
 ) -> None:
     """Write what a network is beside its SavedModel.
 
     Args:
-        network: Of layers of Keras and of this package.
+        translator: Of layers of Keras and of this package.
         used: TensorFlow's variables in the order that the SavedModel keeps them in.
         size_multiple: Heights and widths that the network takes are multiples of this.
         folder: Of the SavedModel.
     """
+    drops = isinstance(translator, DroppingTranslator)
+    network = translator.generator if drops else translator
     places = {id(weight.value): place for place, weight in enumerate(network.weights)}
     facts = {
         "network": json.loads(network.to_json()),
         "weights": [places[id(variable)] for variable in used],
         "size_multiple": size_multiple,
+        "drops": drops,
     }
     path = folder / FILE
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(facts))
 
 
-def read_network(folder: Path, weights: Sequence) -> tuple[keras.Model, int] | None:
-    """Rebuild the network of a SavedModel.
+def read_network(folder: Path, weights: Sequence) -> tuple[Network, int] | None:
+    """Rebuild the network of a SavedModel, with the dropout that stays if it has one.
 
     Args:
         folder: Of the SavedModel.
@@ -69,7 +76,8 @@ def read_network(folder: Path, weights: Sequence) -> tuple[keras.Model, int] | N
         network = keras.models.model_from_json(json.dumps(facts["network"]))
         for place, weight in zip(facts["weights"], weights, strict=True):
             network.weights[place].assign(weight)
-        return network, int(facts["size_multiple"])
+        translator = DroppingTranslator(network) if facts.get("drops") else network
+        return translator, int(facts["size_multiple"])
     except Exception as error:  # whatever Keras makes of what is damaged
         raise UserError(
             f"{path} is damaged ({str(error).splitlines()[0]}); export the model again, or remove that "

@@ -12,10 +12,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ..methods.dropping import DroppingTranslator
 from ..models.cpu.choice import also_of_open_sizes
+from ..models.dropout import Part
 from ..models.statistics import Given, Pooled, normalising_by
 from .area import Area
 
+Network = keras.Model | DroppingTranslator
 MARGIN = 32  # pixels that a tile reaches into its neighbour, at least half of what they share
 DEAD = 8  # outermost pixels of a tile, which know nothing of what follows them, and do not count
 LARGEST_TILE = 1536  # pixels a side
@@ -26,12 +29,13 @@ class Tiled:
     """A network for pictures that are too large to be translated at once.
 
     Args:
-        network: Of convolutions and instance norms, from `[N, H, W, C]` in [-1, 1] to such images.
+        network: Of convolutions, instance norms and dropout that stays, from `[N, H, W, C]` in [-1, 1]
+            to such images.
         size_multiple: Heights and widths that it takes are multiples of this.
         side: Of the tiles, in pixels; it is made a multiple of `size_multiple`.
     """
 
-    def __init__(self, network: keras.Model, size_multiple: int, side: int):
+    def __init__(self, network: Network, size_multiple: int, side: int):
         self._network = network
         self._multiple = size_multiple
         self._side = max(side // size_multiple, 1) * size_multiple
@@ -43,9 +47,12 @@ class Tiled:
             self._network(images, training=False)
         return statistics.values
 
-    def _with_statistics(self, images, values):
+    def _with_statistics(self, images, values, place):
+        options = {}
+        if isinstance(self._network, DroppingTranslator):
+            options["part"] = Part(*tf.unstack(place), rows=images.shape[1])
         with normalising_by(Given(values)):
-            return tf.cast(self._network(images, training=False), tf.float32)
+            return tf.cast(self._network(images, training=False, **options), tf.float32)
 
     def work(self, area: Area) -> int:
         """How many pieces of progress `rows` has: the tiles, and the picture scaled down."""
@@ -66,6 +73,7 @@ class Tiled:
             float32 `[rows, W, C]` in [-1, 1], from top to bottom.
         """
         values = self.statistics(area, advance)
+        whole = [self._fitting(max(side, 8)) for side in _size(area)]
         (height, width), (tile_height, tile_width) = _size(area), self._tile(area)
         tops = _starts(height, tile_height, self._multiple)
         lefts = _starts(width, tile_width, self._multiple)
@@ -75,7 +83,8 @@ class Tiled:
             for left, weights in zip(lefts, across, strict=True):
                 part = _mirrored(area, top, left, tile_height, tile_width)
                 with also_of_open_sizes():
-                    tile = self._translate(part[None], values)[0].numpy()
+                    place = tf.constant([top, left, *whole])
+                    tile = self._translate(part[None], values, place)[0].numpy()
                 if band is None:
                     band = np.zeros(
                         [tile_height, lefts[-1] + tile_width, tile.shape[-1]], np.float32

@@ -17,6 +17,7 @@ from ..files import write_file
 from ..pixels import RGB8, PixelFormat
 from ..progress import ProgressLine
 from .area import Area
+from .memory import NotEnoughMemory
 from .picture_file import Picture, encode_picture, read_picture, scaled_size
 from .targets import Job
 from .tiff_strips import TiffRows, write_rows
@@ -124,12 +125,15 @@ def _translate_large(translate: Translator, job: Job, options: Options) -> Failu
                 lines.append(stack.enter_context(line))
             lines[0].update(done)
 
-        if (tiff := _open_tiff(job, options, stack)) is not None:
-            return _translate_strips(translate, tiff, job, options, advance)
-        picture = _read(job, options)
-        if isinstance(picture, Failure):
-            return picture
-        (pixels,) = translate(picture.pixels[None], advance)
+        try:
+            if (tiff := _open_tiff(job, options, stack)) is not None:
+                return _translate_strips(translate, tiff, job, options, advance)
+            picture = _read(job, options)
+            if isinstance(picture, Failure):
+                return picture
+            (pixels,) = translate(picture.pixels[None], advance)
+        except NotEnoughMemory as error:
+            return Failure(job, str(error))
         _write(job, picture, pixels, options)
     return None
 

@@ -11,6 +11,7 @@ from ..data.pipeline import denormalise, normalise
 from ..errors import UserError
 from ..files import check_writable, disk_errors, write_file, writing
 from ..methods import method_of
+from ..methods.dropping import DroppingTranslator
 from ..methods.method import Direction, Weights
 from ..pixels import RGB8, PixelFormat
 from ..settings import RunSettings
@@ -153,7 +154,8 @@ def save_translator(
     with writing(path) as beside, tensorflow_disk_errors(path):
         tf.saved_model.save(translator, str(beside), signatures)
         write_pixels(beside, takes, gives)
-        if isinstance(generator, keras.Model) and can_be_rebuilt(generator):
+        is_network = isinstance(generator, keras.Model | DroppingTranslator)
+        if is_network and can_be_rebuilt(generator):
             write_architecture(generator, translator.weights, size_multiple, beside)
 
 

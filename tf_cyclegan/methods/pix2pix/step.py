@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from ... import losses
 from ...models import pix2pix_unet_generator
-from ...models.dropout import dropout_of_translation
 from ...models.layers import seed_stream
 from ...optimization.replicas import Replicas
 from ..adversarial import AdversarialMethod, build_discriminator, build_generator
+from ..dropping import DroppingTranslator
 from .settings import Config
 
 
@@ -59,7 +59,9 @@ class Pix2Pix(AdversarialMethod):
         self.generator_g = self.generators.networks["generator_g"]
         self.discriminator = self.discriminators.networks["discriminator"]
         translator = self.averaged(self.generators.networks)["generator_g"]
-        self.translators = {"x_to_y": Translation(translator) if config.dropout else translator}
+        self.translators = {
+            "x_to_y": DroppingTranslator(translator) if config.dropout else translator
+        }
 
         self._g = self.rematerialised(self.generator_g)
         self._generator_part = self.replicas.local(self.generator_gradients)
@@ -120,22 +122,6 @@ class Pix2Pix(AdversarialMethod):
     def samples(self, real_x, real_y) -> dict[str, tf.Tensor]:
         """Pairs and the translation: a heading and images `[N, H, W, 3]` in [-1, 1] a column."""
         return {"x": real_x, "G(x)": self.translators["x_to_y"](real_x), "y": real_y}
-
-
-class Translation(tf.Module):
-    """A generator whose dropout stays when it translates, the only noise that it has (section 2.1).
-
-    The masks are the same for every picture and every time; see `dropout_of_translation`.
-    """
-
-    def __init__(self, generator: keras.Model):
-        super().__init__()
-        self.generator = generator
-
-    def __call__(self, images):
-        """`[N, H, W, 3]` in [-1, 1] to the same."""
-        with dropout_of_translation():
-            return self.generator(images, training=False)
 
 
 def _generator(config: Config, seed: int, norm: str) -> keras.Model:
