@@ -28,12 +28,13 @@ def _summary(result: dict) -> str:
     for name, columns in result["distribution"].items():
         if columns["translated"]:
             key, number = list(columns["translated"].items())[-1]
-            untranslated = columns["untranslated"][key]
             told = f"{number:.2f}"
             if "std" in columns["translated"]:
                 told += f" ± {columns['translated']['std']:.2f}"
             named = key if name == "published_fid" else name
-            parts.append(f"{named} {told} ({untranslated:.2f} untranslated)")
+            if columns["untranslated"] is not None:  # as many channels in both domains
+                told += f" ({columns['untranslated'][key]:.2f} untranslated)"
+            parts.append(f"{named} {told}")
     for name, columns in result.get("paired", {}).items():
         if columns["translated"] is not None:
             parts.append(f"{name} {columns['translated']:.4f}")

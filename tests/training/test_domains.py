@@ -14,6 +14,7 @@ import tf_cyclegan as cg
 from tf_cyclegan import evaluate, translate
 from tf_cyclegan.data.decode import decode
 from tf_cyclegan.data.encode import encode_samples
+from tf_cyclegan.data.picture import resized
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.simgan.settings import Config as SimGAN
@@ -197,6 +198,41 @@ def test_four_bands_become_colour(bands):
     with pytest.raises(UserError, match=r"takes one picture \[height, width, 4\]"):
         there(colour)
     assert there.gives == PixelFormat() and str(there.takes) == "4 channels, 16 bits, 0 to 9000"
+
+
+def test_four_bands_are_evaluated_and_exported(bands, tmp_path):
+    """A SavedModel's files, and the pictures and numbers of the evaluation, are what NumPy says."""
+    folder, _ = bands
+    generators = restore_translators(Run(folder / "run"))[0]
+    save_translator(
+        generators["x_to_y"], 4, tmp_path / "model", *Run(folder / "run").read_settings().pixels
+    )
+    pictures = ["--input", str(folder / "testA"), "--output", str(tmp_path / "out")]
+    translate.main(["--model", str(tmp_path / "model"), *pictures])
+    for name in "01":
+        samples = decode((folder / "testA" / f"{name}.tif").read_bytes()).samples
+        expected = by_hand(generators["x_to_y"], np.minimum(samples, 9000), (0, 9000), (0, 255))
+        assert_colour_is(tmp_path / "out" / f"{name}.tif", expected)
+    evaluate.main(["--run", str(folder / "run")])
+    written = json.loads((folder / "run/evaluation/metrics.json").read_text())["directions"]
+    errors = []
+    for name in "01":
+        samples = decode((folder / "testA" / f"{name}.tif").read_bytes()).samples
+        samples = resized(np.minimum(samples, 9000), (SIZE, SIZE), "nearest")
+        translated = by_hand(generators["x_to_y"], samples, (0, 9000), (0, 255))
+        assert_colour_is(folder / "run/evaluation/x_to_y" / f"{name}.png", translated)
+        true = decode((folder / "testB" / f"{name}.png").read_bytes()).samples
+        errors.append(np.mean((translated - resized(true, (SIZE, SIZE), "nearest")) ** 2))
+    psnr = np.mean(10 * np.log10(255**2 / np.array(errors)))
+    assert written["x_to_y"]["paired"]["psnr"]["translated"] == pytest.approx(psnr, rel=1e-3)
+    back = decode((folder / "run/evaluation/y_to_x/0.tif").read_bytes())
+    assert (back.dtype, back.channels, back.samples.max() <= 9000) == ("uint16", 4, True)
+
+
+def assert_colour_is(path, expected):
+    written = decode(path.read_bytes())
+    assert (written.dtype, written.channels) == ("uint8", 3)
+    assert np.abs(written.samples - expected).max() < 0.6
 
 
 def test_methods_that_compare_both_domains_need_equal_channels(bands):
