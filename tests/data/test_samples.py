@@ -25,6 +25,7 @@ from tf_cyclegan.data.tiff import Tiff
 from tf_cyclegan.data.unreadable import RangeUnknown, TooManyPixels, UnreadableImage
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.pixels import RGB8, TYPES, PixelFormat
+from tf_cyclegan.progress import ProgressLine
 
 rng = np.random.default_rng(0)
 
@@ -503,6 +504,27 @@ def test_patches_have_the_colours_of_the_whole(tmp_path, monkeypatch):
         )
     images = assert_patches_are_read_by_tile(tmp_path, (96, 80), monkeypatch)
     assert "X: 2 pictures: converted to sRGB from A space" in images.lines
+
+
+def test_a_large_tiff_is_looked_at_part_by_part_with_progress(tmp_path, monkeypatch):
+    """Its range is measured in full, whatever the size; the line moves within one picture."""
+    picture = samples("int16", 2, (100, 40))
+    tifffile.imwrite(tmp_path / "a.tif", picture, photometric="minisblack", planarconfig="contig")
+    monkeypatch.setattr(scaled, "LARGE_PICTURE", 1000)
+    monkeypatch.setattr(scaled, "PART_OF_PICTURE", 30 * 40 * 2 * 2)
+    monkeypatch.setattr(tiff_module, "STRIP_BYTES", 10 * 40 * 2 * 2)
+    told = []
+    update = ProgressLine.update
+    monkeypatch.setattr(
+        ProgressLine,
+        "update",
+        lambda line, done: told.append((done, line.total)) or update(line, done),
+    )
+    images = ScaledImages(
+        open_images(tmp_path), (32, 32), "nearest", wanted=Wanted(), fit="patches"
+    )
+    assert (images.pixels.low, images.pixels.high) == (picture.min(), picture.max())
+    assert told == [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
 
 
 def assert_patches_are_read_by_tile(folder, size, monkeypatch):

@@ -1,7 +1,7 @@
 """The images of a domain, decoded, scaled and made alike."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from os import cpu_count
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..pixels import whole_range
-from ..progress import progress
+from ..progress import ProgressLine
 from ..settings import MAX_PIXELS, RunSettings
 from .arrays import as_known_type
 from .deep_colour import samples_to_srgb
@@ -23,6 +23,9 @@ from .tiff import MAGIC, Tiff
 from .unreadable import UnreadableImage
 
 LARGE_PICTURE = 2**26  # bytes of a TIFF that is not decoded whole to cut patches from it
+PART_OF_PICTURE = (
+    2**24
+)  # bytes of such a one that are looked at at a time, and at least a row of tiles
 CACHE_BYTES = 2**30  # a domain whose scaled images fit in this is decoded once and kept
 
 
@@ -122,12 +125,17 @@ class ScaledImages:
     def _read_all(self) -> tuple[Survey, dict[str, str]]:
         """Decode every image once, to keep it or only to know what it is and that it can be read."""
 
+        def advance(done: int = 1, more: int = 0) -> None:
+            with self._lock:
+                line.total += more
+                line.update(line.done + done)
+
         def read(index: int) -> Look | str:
             try:
                 with self._large_tiff(index) as tiff:
                     if tiff is not None:
                         self._kept = None
-                        return self._look_at_parts(tiff)
+                        return self._look_at_parts(tiff, advance)
                 picture = self._picture(index)
                 look = look_at(picture, self._as_wanted(picture), self._wanted)
                 self._keep_scaled(
@@ -138,9 +146,12 @@ class ScaledImages:
             return look
 
         names, survey, problems = self._domain.names, Survey(), {}
-        with ThreadPoolExecutor(cpu_count()) as threads:
-            results = progress(threads.map(read, range(len(names))), len(names), "reading images")
-            for name, found in zip(names, results, strict=True):
+        with (
+            ProgressLine(len(names), "reading images") as line,
+            ThreadPoolExecutor(cpu_count()) as threads,
+        ):
+            for name, found in zip(names, threads.map(read, range(len(names))), strict=True):
+                advance()
                 if isinstance(found, Look):
                     survey.add(found, name)
                 else:
@@ -164,18 +175,22 @@ class ScaledImages:
         except OSError as error:
             raise UnreadableImage(error.strerror) from error
 
-    def _look_at_parts(self, tiff: Tiff) -> Look:
-        """What a large picture is, read some rows at a time."""
+    def _look_at_parts(self, tiff: Tiff, advance: Callable[..., None]) -> Look:
+        """What a large picture is, read some rows at a time, each of which is a piece of progress."""
         if tiff.height < self._shape[0] or tiff.width < self._shape[1]:
             height, width = self._shape
             raise UnreadableImage(
                 f"it has {tiff.height}x{tiff.width} pixels, fewer than a patch of {height}x{width}"
             )
+        stored = tiff.rows * tiff.bytes // tiff.height
+        at_once = tiff.rows * max(1, PART_OF_PICTURE // stored)
+        tops = range(0, tiff.height, at_once)
+        advance(0, more=len(tops))
         looks = []
-        for top in range(0, tiff.height, tiff.rows):
-            rows = min(tiff.rows, tiff.height - top)
-            part = self._part(tiff, top, 0, rows, tiff.width)
+        for top in tops:
+            part = self._part(tiff, top, 0, min(at_once, tiff.height - top), tiff.width)
             looks.append(look_at(part, self._as_wanted(part), self._wanted))
+            advance()
         return Look(
             looks[0].channels,
             looks[0].dtype,
