@@ -17,6 +17,7 @@ from tf_cyclegan.data.colour import to_srgb
 from tf_cyclegan.data.decode import decode
 from tf_cyclegan.data.encode import encode_samples
 from tf_cyclegan.data.fit import cut, fitted
+from tf_cyclegan.data.left_out import FRAMES
 from tf_cyclegan.data.picture import Picture, converted, resized
 from tf_cyclegan.data.scaled import ScaledImages
 from tf_cyclegan.data.sources import Domain, open_images
@@ -26,6 +27,7 @@ from tf_cyclegan.data.unreadable import RangeUnknown, TooManyPixels, UnreadableI
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.pixels import RGB8, TYPES, PixelFormat
 from tf_cyclegan.progress import ProgressLine
+from tf_cyclegan.translation.tiff_strips import TiffRows
 
 rng = np.random.default_rng(0)
 
@@ -228,6 +230,83 @@ def test_tiffs_that_are_refused_say_what_they_are(channels, dtype, tags, words):
     written = samples(dtype, channels)
     with pytest.raises(UnreadableImage, match=words):
         decode(tiff_by_hand(written, written.tobytes(), tags))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_colours_that_are_multiplied_by_their_transparency(dtype):
+    """TIFF 6.0, associated alpha: what lies on white is the colour and what white shines through."""
+    white, share = np.iinfo(dtype).max, rng.uniform(0, 1, (9, 7, 1))
+    colour = samples(dtype, 3)
+    there = np.concatenate([np.round(colour * share), np.round(share * white)], -1).astype(dtype)
+    file = io.BytesIO()
+    tifffile.imwrite(file, there, photometric="rgb", extrasamples=["assocalpha"])
+    expected = colour * share + white * (1 - share)
+    assert np.abs(decode(file.getvalue()).samples - expected).max() <= 3
+    if dtype == "uint8":
+        rows = TiffRows(file, RGB8, 10**6)
+        assert np.abs(rows.on_white(0, 9) - expected).max() <= 3
+
+
+def test_other_pages_are_told_and_smaller_copies_are_none():
+    for more, notes in (({}, (FRAMES,)), ({"subfiletype": 1}, ())):
+        for dtype in ("uint8", "uint16"):
+            with tifffile.TiffWriter(file := io.BytesIO()) as tiff:
+                tiff.write(samples(dtype)[..., 0])
+                tiff.write(samples(dtype)[..., 0], **more)
+            assert decode(file.getvalue()).notes == notes
+    tifffile.imwrite(
+        file := io.BytesIO(), np.zeros([16, 32, 32], np.uint8), volumetric=True, tile=(16, 16, 16)
+    )
+    with pytest.raises(UnreadableImage, match="it is a volume: save its slices"):
+        decode(file.getvalue())
+
+
+def test_a_big_tiff_of_the_other_order_of_bytes():
+    """Pillow takes its directory for another."""
+    written = samples("uint8", 3)
+    file = io.BytesIO()
+    tifffile.imwrite(file, written, photometric="rgb", bigtiff=True, byteorder=">")
+    np.testing.assert_array_equal(decode(file.getvalue()).samples, written)
+
+
+def test_twelve_bits_that_say_so_become_8_without_being_asked():
+    written = np.array([[[0], [2048], [4095]]], np.uint16)
+    rows = (written.reshape(1, -1)[..., None] >> np.arange(12)[::-1] & 1).astype(np.uint8)
+    packed = np.packbits(rows.reshape(1, -1), axis=1).tobytes()
+    picture = decode(tiff_by_hand(written, packed, bits=12))
+    for window in (None, (0, 65535)):
+        assert converted(picture, PixelFormat(1), window).samples.ravel().tolist() == [0, 128, 255]
+    assert converted(picture, PixelFormat(1), (0, 2048)).samples.ravel().tolist() == [0, 255, 255]
+
+
+def test_colour_of_netpbm_keeps_its_bits():
+    """PPM of 16 bits and of 10, in bytes and as text; PFM from the lowest row, in both orders."""
+    written = samples("uint16", 3, (5, 4))
+    encoded = b"P6 # a comment\n4 5\n65535\n" + written.astype(">u2").tobytes()
+    np.testing.assert_array_equal(decode(encoded).samples, written)
+    ten = written % 1024
+    text = b"P3\n4 # wide\n5 1023\n" + b" ".join(b"%d" % sample for sample in ten.ravel())
+    np.testing.assert_array_equal(decode(text).samples, np.round(ten / 1023 * 65535))
+    floats = samples("float32", 3, (5, 4))
+    for order, scale in (("<f4", b"-1.0"), (">f4", b"1")):
+        encoded = b"PF\n4 5\n" + scale + b"\n" + floats[::-1].astype(order).tobytes()
+        np.testing.assert_array_equal(decode(encoded).samples, floats)
+        with pytest.raises(UnreadableImage, match="ends early"):
+            decode(encoded[:-1])
+    for damaged in (
+        b"P6",
+        b"P6 4 x 65535 ",
+        b"PF 0 4 1\n",
+        text[:-9],
+        text + b"x",
+        b"P6 4 5 70000\n",
+    ):
+        if damaged.endswith(b"x"):
+            damaged = damaged[:-6] + b" x x x"
+        with pytest.raises(UnreadableImage):
+            decode(damaged)
+    with pytest.raises(TooManyPixels):
+        decode(b"P6 99999 99999 65535\n")
 
 
 def test_rows_of_one_large_strip_are_read_alone(monkeypatch):

@@ -107,6 +107,8 @@ def _arrays(noise: np.ndarray) -> dict[str, bytes]:
     return {
         "rgb16.png": tf.io.encode_png(deep[..., :3]).numpy(),
         "rgba16.png": tf.io.encode_png(deep).numpy(),
+        "rgb16.ppm": b"P6 16 16 65535\n" + deep[:16, :16, :3].astype(">u2").tobytes(),
+        "rgb.pfm": b"PF\n16 16\n-1\n" + deep[:16, :16, :3].astype("<f4").tobytes(),
         "npy": npy.getvalue(),
         "npz": npz.getvalue(),
         "dicom": _dicom(deep[..., 0]),

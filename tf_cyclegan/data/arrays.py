@@ -7,6 +7,7 @@ import numpy as np
 
 from ..extras import how_to_install
 from ..pixels import TYPES
+from .left_out import FRAMES
 from .unreadable import UnreadableImage, check_size, library_errors
 from .zips import unpacked
 
@@ -99,7 +100,7 @@ def read_dicom(encoded: bytes, max_pixels: int) -> tuple[np.ndarray, list[str]]:
         check_size(int(data.Columns), int(data.Rows), int(data.SamplesPerPixel), max_pixels)
         samples = pixel_array(data, index=0)
         if int(data.get("NumberOfFrames") or 1) > 1:
-            notes.append("several frames, of which the first is taken")
+            notes.append(FRAMES)
         if samples.ndim == 2:
             samples = _in_whole_numbers(np.asarray(apply_rescale(samples, data)))
             if data.PhotometricInterpretation == "MONOCHROME1":

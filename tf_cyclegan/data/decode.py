@@ -15,9 +15,10 @@ from PIL import ExifTags, Image
 
 from ..pixels import RGB8, whole_range
 from ..settings import MAX_PIXELS
-from . import arrays, tiff
+from . import arrays, netpbm, tiff
 from .colour import CONVERTED, to_srgb
 from .deep_colour import samples_to_srgb
+from .left_out import FRAMES, left_out
 from .metadata import PNG_MAGIC, without_metadata
 from .picture import Picture, converted, resized, simplest
 from .recognize import FORMATS, HEAD_BYTES, format_of, open_image
@@ -191,6 +192,9 @@ def _decode_deep(
         return Picture(arrays.read_npy(encoded, max_pixels))
     if encoded.startswith(arrays.NPZ):
         return Picture(arrays.read_npz(encoded, max_pixels))
+    if encoded[:2] in netpbm.COLOUR:
+        deep = netpbm.read_deep_colour(encoded, max_pixels)
+        return None if deep is None else Picture(arrays.as_known_type(deep))
     if arrays.is_dicom(encoded):
         samples, notes = arrays.read_dicom(encoded, max_pixels)
         return simplest(Picture(samples, tuple(notes)))
@@ -211,17 +215,17 @@ def _decode_deep_tiff(
     except UnreadableImage:
         return None  # Pillow may read it nevertheless
     file.check_meaning()
-    if file.is_plain:
+    if file.is_plain and not file.is_beyond_pillow:
         return None
     samples = arrays.as_known_type(file.read())
     samples, note = samples_to_srgb(samples, None if keep_colour_space else file.profile)
-    notes = [note] if note else []
+    notes = [*([note] if note else []), *([FRAMES] if file.has_more_pages else [])]
     if file.has_palette:
         notes.append(_PALETTE_LEFT)
     if file.has_alpha and file.channels in (2, 4) and not with_alpha:
-        samples = _array_on_white(samples)
+        samples = _array_on_white(samples, file.is_premultiplied)
         notes.append(_ALPHA_BAND)
-    return simplest(Picture(_array_upright(samples, file.orientation), tuple(notes)))
+    return simplest(Picture(_array_upright(samples, file.orientation), tuple(notes), file.white))
 
 
 def _decode_deep_png(
@@ -247,7 +251,7 @@ def _decode_deep_png(
     return Picture(_array_upright(samples, orientation), (note,) if note else ())
 
 
-def _array_on_white(samples: np.ndarray) -> np.ndarray:
+def _array_on_white(samples: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
     """Samples `[H, W, C + 1]` of whole numbers, the last the transparency, as `[H, W, C]` on white."""
     white = np.iinfo(samples.dtype).max
     laid = np.empty([*samples.shape[:2], samples.shape[2] - 1], samples.dtype)
@@ -255,7 +259,8 @@ def _array_on_white(samples: np.ndarray) -> np.ndarray:
     for top in range(0, len(samples), rows):
         strip = samples[top : top + rows].astype(np.float64)
         alpha = strip[..., -1:] / white
-        laid[top : top + rows] = np.round(strip[..., :-1] * alpha + white * (1 - alpha))
+        there = strip[..., :-1] * (1 if is_premultiplied else alpha) + white * (1 - alpha)
+        laid[top : top + rows] = np.round(np.minimum(there, white))
     return laid
 
 
@@ -291,10 +296,17 @@ def _decode(encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha
     with _pillow():
         image = open_image(encoded)
     check_size(*image.size, 1, max_pixels)
+    notes = []
+    with suppress(UnreadableImage), _pillow():  # what is damaged beside the picture
+        notes = left_out(encoded, image)
+    if encoded.startswith(tiff.MAGIC):
+        with suppress(UnreadableImage):
+            notes += [FRAMES] if tiff.Tiff(io.BytesIO(encoded), None).has_more_pages else []
     if Image.MAX_IMAGE_PIXELS is not None:
         # Pillow compares once more while it loads a TIFF. What was allowed here is allowed there.
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
-    return _loaded(image, keep_colour_space, with_alpha)
+    picture = _loaded(image, keep_colour_space, with_alpha)
+    return replace(picture, notes=(*picture.notes, *notes))
 
 
 def _loaded(image: Image.Image, keep_colour_space: bool, with_alpha: bool) -> Picture:

@@ -26,10 +26,12 @@ class Picture:
         pixels: An image of mode L or RGB where they are of 8 bits, grey or colour (with alpha LA or
             RGBA); else an array `[H, W, C]` of one of `pixels.TYPES`.
         notes: What was done to it, or was not, that its owner should know.
+        white: The largest sample that there can be, where that is known and less than the type's.
     """
 
     pixels: Image.Image | np.ndarray
     notes: tuple[str, ...] = ()
+    white: int | None = None
 
     @property
     def channels(self) -> int:
@@ -69,7 +71,8 @@ def converted(
         picture: As decoded.
         pixels: What it should be.
         window: The values that become the ends of the domain's type, where a picture has more bits;
-            None: the whole range of 16 bits, if it is plain that the picture uses it.
+            None: the whole range of 16 bits, or of as many as the file says that there are, if it is
+            plain that the picture uses it.
 
     Raises:
         RangeUnknown: It has more bits, and nobody says which values are black and white.
@@ -104,6 +107,8 @@ def _of_type(picture: Picture, dtype: str, window: tuple[float, float] | None) -
     low, high = samples.min(), samples.max()
     if dtype not in ("uint8", "uint16") or picture.dtype == "uint8":
         raise UnreadableImage(f"its samples are {picture.dtype}, and those of its domain {dtype}")
+    if picture.white is not None and window in (None, whole_range("uint16")):
+        window = (0, picture.white)
     if window is None and picture.dtype == "uint16" and high >= FULL_DEPTH:
         window = whole_range("uint16")
     if window is None or (picture.dtype != "uint16" and window == whole_range("uint16")):

@@ -41,6 +41,7 @@ IMAGE_SUFFIXES = {suffix for suffixes in SUFFIXES.values() for suffix in suffixe
 # Pixels in files, which Pillow decodes by itself. It knows others that start a program (EPS does).
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+LFS = b"version https://git-lfs"
 HEAD_BYTES = 132  # of a file, which tell its format
 
 
@@ -80,6 +81,12 @@ def open_image(encoded: bytes) -> Image.Image:
         return _open_heif(encoded)
     if name == "TGA":
         return TgaImagePlugin.TgaImageFile(io.BytesIO(encoded), "")
+    if not encoded:
+        raise UnreadableImage("it is empty")
+    if encoded.startswith(LFS):
+        raise UnreadableImage(
+            "it is but a pointer of Git LFS to a picture: git lfs pull fetches it"
+        )
     raise UnreadableImage(f"not an image: {', '.join(SUFFIXES)} are read")
 
 

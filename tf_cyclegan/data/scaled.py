@@ -15,6 +15,7 @@ from ..settings import MAX_PIXELS, RunSettings
 from .arrays import as_known_type
 from .deep_colour import samples_to_srgb
 from .fit import ANY_SIZE, Fit, cut, fitted, place_of_cut
+from .left_out import FRAMES
 from .picture import Picture, converted
 from .remembered import fingerprint, recall, remember
 from .sources import Domain
@@ -204,7 +205,8 @@ class ScaledImages:
     def _part(self, tiff: Tiff, *place: int) -> Picture:
         profile = None if self._keep_colour_space else tiff.profile
         samples, note = samples_to_srgb(as_known_type(tiff.read(*place)), profile)
-        return Picture(samples, (note,) if note else ())
+        notes = (*((note,) if note else ()), *((FRAMES,) if tiff.has_more_pages else ()))
+        return Picture(samples, notes, tiff.white)
 
     def _picture(self, index: int) -> Picture:
         with_alpha = self._wanted.channels in (2, 4)

@@ -3,6 +3,7 @@
 tifffile reads the directory; what a strip or tile holds is unpacked in `tiff_packing`.
 """
 
+from contextlib import suppress
 from typing import BinaryIO
 
 import numpy as np
@@ -21,7 +22,7 @@ from .tiff_packing import (
 from .unreadable import UnreadableImage, check_size, library_errors
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-ALPHA = (1, 2)  # of the tag ExtraSamples: associated and not
+ALPHA = ASSOCIATED, _ = (1, 2)  # of the tag ExtraSamples: associated, and not
 # Of the tag PhotometricInterpretation.
 GREY_FROM_WHITE, RGB, PALETTE, YCBCR = 0, 2, 3, 6
 NOT_CONVERTED = {5: "CMYK", YCBCR: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab"}
@@ -43,6 +44,8 @@ class Tiff:
     Attributes:
         height, width, channels: Of the picture as it is stored.
         dtype: Of its samples; None where there is no such type.
+        has_more_pages: Whether other pictures follow it.
+        is_beyond_pillow: Whether it is of a kind that Pillow gets wrong, but for what it holds.
         photometric: What the samples mean, as a number of the tag.
         extra: The tag ExtraSamples: what each channel beyond the photometric ones is.
         orientation: As in Exif.
@@ -64,11 +67,13 @@ class Tiff:
     def _read_directory(self) -> None:
         import tifffile
 
-        page = tifffile.TiffFile(self._file).pages.first
+        pages = tifffile.TiffFile(self._file).pages
+        page = pages.first
         self.height, self.width = int(page.imagelength), int(page.imagewidth)
         self.channels = int(page.samplesperpixel)
-        if min(self.height, self.width, self.channels) < 1 or page.imagedepth != 1:
+        if min(self.height, self.width, self.channels) < 1:
             raise UnreadableImage("it has no pixels")
+        self._is_volume = page.imagedepth != 1
         self._bits, self.dtype = int(page.bitspersample), page.dtype
         size = 8 * page.dtype.itemsize if page.dtype is not None else 0
         if self.dtype is None or self._bits != size:
@@ -99,20 +104,26 @@ class Tiff:
         self._jpeg_tables = page.jpegtables or b""
         self.profile = page.tags[34675].value if 34675 in page.tags else None
         is_preview = bool(page.subfiletype & 1) and 330 in page.tags  # the picture is in a SubIFD
+        self.is_beyond_pillow = pages.parent.is_bigtiff and self._order == ">" and self.is_direct
+        self.has_more_pages = False
+        with suppress(IndexError):  # smaller copies of the first are no pages
+            self.has_more_pages = not pages[1].subfiletype & 1
         self._is_raw = is_preview or self.photometric in SENSOR or self._head == b"CR"
 
     def check_meaning(self) -> None:
         """See that it is a picture, and that its samples mean what they are taken for.
 
         Raises:
-            UnreadableImage: It is a raw photograph, packed in a way that is not known, or its colours
-                are others than RGB and not of the 8 bits that Pillow converts.
+            UnreadableImage: It is a raw photograph or a volume, packed in a way that is not known, or
+                its colours are others than RGB and not of the 8 bits that Pillow converts.
         """
         if self._is_raw:
             raise UnreadableImage(
                 "it is a raw photograph, of which only a preview or the sensor's own samples could be "
                 "read: develop it to a picture first"
             )
+        if self._is_volume:
+            raise UnreadableImage("it is a volume: save its slices as pictures")
         if not self.is_plain or self._compression not in READ | BY_PILLOW:
             self._check_packing()
         if not self.is_plain and self.photometric in NOT_CONVERTED:
@@ -145,6 +156,16 @@ class Tiff:
         return bool(self.extra) and self.extra[-1] in ALPHA
 
     @property
+    def is_premultiplied(self) -> bool:
+        """Whether its colours are multiplied by the transparency already."""
+        return bool(self.extra) and self.extra[-1] == ASSOCIATED
+
+    @property
+    def white(self) -> int | None:
+        """The largest sample that its bits allow, where that is less than the type's."""
+        return 2**self._bits - 1 if self._is_packed and not self._is_scaled else None
+
+    @property
     def has_palette(self) -> bool:
         """Whether its samples are numbers of colours."""
         return self.photometric == PALETTE
@@ -172,7 +193,8 @@ class Tiff:
         except UnreadableImage:
             return False
         is_upright = self.orientation == 1 and not self.has_alpha
-        return self.is_direct and is_upright and self._bits > 1 and not self._is_raw
+        is_picture = not self._is_raw and not self._is_volume
+        return self.is_direct and is_upright and self._bits > 1 and is_picture
 
     @property
     def rows(self) -> int:

@@ -13,6 +13,7 @@ from ..data.carried import NOTHING, Carried, carried_of
 from ..data.colour import CONVERTED
 from ..data.deep_colour import samples_to_srgb
 from ..data.encode import write_tiff
+from ..data.left_out import FRAMES
 from ..data.tiff import Tiff
 from ..data.unreadable import UnreadableImage, library_errors
 from ..files import disk_errors, writing
@@ -53,7 +54,8 @@ class TiffRows:
         is_colour = takes.channels != 3 or tiff.photometric not in GREY
         if tiff.orientation != 1 or not tiff.is_direct or not is_colour or not fits:
             raise UnreadableImage("it has to be decoded as a whole")
-        self._keep_colour_space, self.notes = keep_colour_space, ()
+        self._keep_colour_space = keep_colour_space
+        self._pages = (FRAMES,) if tiff.has_more_pages else ()
         self.height, self.width = tiff.height, tiff.width
         self._rows, self._samples = range(0), np.zeros([0, 0, 0])
         self._read(0, 1)  # tells how it is packed, and what becomes of its colours
@@ -84,7 +86,8 @@ class TiffRows:
         if not self.has_alpha:
             return samples
         alpha = samples[..., 3:] / np.float32(255)
-        return np.round(samples[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+        colours = samples[..., :3] * (1 if self._tiff.is_premultiplied else alpha)
+        return np.round(np.minimum(colours + 255 * (1 - alpha), 255)).astype(np.uint8)
 
     def alpha(self, top: int, height: int) -> np.ndarray:
         """uint8 `[height, W, 1]`, where it has transparency."""
@@ -96,7 +99,7 @@ class TiffRows:
             profile = None if self._keep_colour_space else self._tiff.profile
             samples = self._tiff.read(top, 0, height, self.width)
             self._samples, note = samples_to_srgb(samples, profile)
-            self.notes = (note,) if note else ()
+            self.notes = (*((note,) if note else ()), *self._pages)
             self._rows = range(top, top + height)
         return self._samples[top - self._rows.start : top - self._rows.start + height]
 
