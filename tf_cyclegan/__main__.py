@@ -23,8 +23,7 @@ def main() -> None:
     """The console command `tf-cyclegan`."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in COMMANDS:
-        command = importlib.import_module(f"{__package__}.{name}")
-        run_command(lambda: command.main(sys.argv[2:]))
+        run_command(lambda: importlib.import_module(f"{__package__}.{name}").main(sys.argv[2:]))
         return
     usage = "usage: tf-cyclegan COMMAND [--help | --version]\n" + "".join(
         f"\n  {command:10} {text}" for command, text in COMMANDS.items()

@@ -1,5 +1,6 @@
 """What all commands share: how they parse, fail and end."""
 
+import _thread
 import dataclasses
 import json
 import os
@@ -87,9 +88,21 @@ def ending_signals() -> list[int]:
     return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
 
 
+def _signal_again(number: int) -> None:
+    """Send the main thread a signal, which ends its waiting too (but on Windows)."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, number)
+    else:
+        _thread.interrupt_main(number)
+
+
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the program as an exception does, by way of every `finally`."""
+    """Let SIGTERM and SIGHUP end the program as an exception does, by way of every `finally`.
+
+    Python drops the exception where a signal comes within a `__del__` or a callback, of which an
+    import has many: there the signal comes again a moment later.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -97,11 +110,25 @@ def _ended_by_signals() -> Iterator[None]:
     def end(number, _frame):
         sys.exit(128 + number)
 
+    def dropped(unraisable):
+        error = unraisable.exc_value
+        if isinstance(error, KeyboardInterrupt):
+            number = signal.SIGINT
+        elif isinstance(error, SystemExit) and error.code in ends:
+            number = ends[error.code]
+        else:
+            tell_dropped(unraisable)
+            return
+        threading.Timer(0.02, _signal_again, [number]).start()
+
     numbers = [number for number in ending_signals() if number != signal.SIGINT]
+    ends = {128 + number: number for number in numbers}
     before = {number: signal.signal(number, end) for number in numbers}
+    tell_dropped, sys.unraisablehook = sys.unraisablehook, dropped
     try:
         yield
     finally:
+        sys.unraisablehook = tell_dropped
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -3,7 +3,7 @@
 import json
 
 from .commands import import_tensorflow, parse, run_command
-from .evaluation.run_evaluation import Options, check, evaluate
+from .evaluation.run_evaluation import Options, check, check_places, evaluate
 from .progress import log
 
 
@@ -11,6 +11,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command: `python -m tf_cyclegan.evaluate`."""
     options = parse(Options, arguments, "evaluate")
     check(options)
+    check_places(options)
     import_tensorflow()
     folder = evaluate(options)
     written = json.loads((folder / "metrics.json").read_text())

@@ -7,6 +7,7 @@ from typing import Literal
 from .commands import import_tensorflow, parse, run_command
 from .errors import UserError
 from .methods.method import Weights
+from .paths import missing
 from .settings import parse_size
 from .training.run import Run
 
@@ -52,6 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.image_size is not None:
         _check_format("--image-size", options.format, "onnx", "litert")
         of_format["image_size"] = parse_size("image-size", options.image_size)
+    if options.model is not None:
+        _check_model(options.model)
     import_tensorflow()
     from .translation.export_model import export_model
     from .translation.translator import export_run
@@ -63,6 +66,16 @@ def main(arguments: list[str] | None = None) -> None:
     paths = export_run(options.run, output, options.format, weights=options.weights, **of_format)
     for path in paths:
         print(path)
+
+
+def _check_model(model: Path) -> None:
+    """See that it is there, before anything slow."""
+    if not model.exists():
+        raise UserError(missing("file or folder", model))
+    if model.is_dir() and not (model / "model.keras").is_file():
+        raise UserError(
+            f"{model} has no model.keras, which convert writes; for the folder of a run, give --run"
+        )
 
 
 def _check_format(option: str, given: str, *takers: str) -> None:

@@ -53,7 +53,19 @@ def check_writable(path: Path, folder: bool = False) -> None:
                 f"{path} is where a disk is mounted, which cannot be replaced; name a new folder "
                 "inside it"
             )
-    around = target.parent
+    check_around(path)
+
+
+def check_around(path: Path) -> None:
+    """See that a file or folder that is not there yet can be made.
+
+    Args:
+        path: What is to be made, as the user named it.
+
+    Raises:
+        UserError: What it would be in is no folder, or takes nothing new.
+    """
+    around = place_of(path).parent
     while not around.exists() and around != around.parent:
         around = around.parent
     if not around.is_dir():

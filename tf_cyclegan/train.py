@@ -1,5 +1,6 @@
 """Train a translator: `python -m tf_cyclegan.train --dataset cycle_gan/horse2zebra`."""
 
+import shlex
 import sys
 import types
 from collections.abc import Callable
@@ -7,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .commands import import_tensorflow, parse, run_command
+from .errors import UserError
 from .evaluation.whole_run import train
+from .paths import from_home, missing
 from .progress import log
 from .settings import RunSettings
 from .training.options import options_of, settings_before, settings_of
@@ -25,6 +28,9 @@ def parse_config(arguments: list[str] | None = None) -> tuple[RunSettings, int |
 def main(arguments: list[str] | None = None) -> None:
     """The command: `python -m tf_cyclegan.train`."""
     config, more_epochs = parse_config(arguments)
+    for place in filter(None, (config.x, config.y)):
+        if not from_home(place).exists():
+            raise UserError(missing("folder or .zip", place))
     import_tensorflow()
     from .training.trainer import Interrupted
 
@@ -33,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Interrupted as interruption:
         log(
             f"stopped after a checkpoint of step {interruption.step}; go on with: "
-            f"python -m tf_cyclegan.train --run-dir {config.run_folder}"
+            f"python -m tf_cyclegan.train --run-dir {shlex.quote(str(config.run_folder))}"
         )
         sys.exit(128 + interruption.signal)
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .commands import import_tensorflow, parse, run_command
+from .commands import check_keras, import_tensorflow, parse, run_command
 from .errors import UserError
 from .files import check_writable
 from .methods.method import Direction, Weights
+from .paths import missing
 from .progress import log
 from .settings import MAX_PIXELS
 
@@ -105,17 +106,21 @@ def _translate_pictures(options: Options) -> None:
 
     if options.smooth:
         raise UserError("--smooth is for --video; leave it out with --input")
+    if not (options.input.is_dir() or options.input.is_file()):
+        raise UserError(missing("picture and no folder", options.input))
     window = None if options.range is None else parse_range("range", options.range)
     try:
         takes, gives = pixels_of_model(options.model, options.direction)
     except UserError:
-        takes = gives = RGB8  # load_translator says it, after what is looked at before all else
+        takes = gives = RGB8  # it is told below, after what is looked at before all else
     if options.side_by_side and takes != gives:
         raise UserError(
             f"--side-by-side puts pictures together that are alike; the model takes {takes} and gives "
             f"{gives}; leave it out"
         )
     jobs = _jobs(options, gives)
+    check_keras()
+    pixels_of_model(options.model, options.direction)
     import_tensorflow()
     how = translate_files.Options(
         max_pixels=MAX_PIXELS if options.max_pixels is None else options.max_pixels,
@@ -140,9 +145,11 @@ def _translate_pictures(options: Options) -> None:
         )
     for failure in failures:
         log(f"{failure.job.source} cannot be translated: {failure.reason}")
-    log(f"wrote {len(jobs) - len(failures)} pictures to {options.output}")
     failed = {failure.job for failure in failures}
-    _say_what_is_lossy([job for job in jobs if job not in failed], options.quality)
+    written = [job for job in jobs if job not in failed]
+    one = len(written) == 1
+    log(f"wrote {written[0].target if one else f'{len(written)} pictures to {options.output}'}")
+    _say_what_is_lossy(written, options.quality)
     if failures and not options.skip_unreadable:
         raise UserError(
             f"{len(failures)} of {len(jobs)} pictures could not be translated and are named above; "
@@ -212,8 +219,6 @@ def _jobs(options: Options, gives: "PixelFormat") -> list["Job"]:
             log(f"left out what is no picture: {in_words(left_out)}")
     else:
         sources = [options.input]
-        if not options.input.is_file():
-            raise UserError(f"there is no picture and no folder {options.input}")
     jobs = plan(sources, root, options.output, suffix, options.overwrite, gives)
     if options.quality is not None and not any(job.kind.has_quality for job in jobs):
         raise UserError(

@@ -69,6 +69,12 @@ def test_piles_that_do_not_do(piles, images, words):
     assert not (piles / "set").exists()
 
 
+def test_what_is_no_picture_is_counted(piles, capsys):
+    (piles / "sea" / "notes.txt").write_text("a beach")
+    cg.assemble_dataset(piles / "sea", piles / "hills", piles / "set")
+    assert capsys.readouterr().err == f"{piles / 'sea'}: passed over 1 .txt\n"
+
+
 def test_a_folder_that_exists_is_left_alone(piles):
     before = contents(piles / "hills")
     with pytest.raises(cg.UserError, match="exists already"):

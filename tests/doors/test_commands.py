@@ -57,6 +57,15 @@ def bad(tmp_path):
     ("options", "words"),
     [
         ("--dataset {bad}/missing", "there is no folder or .zip {bad}/missing"),
+        (
+            "--x {bad}/god/trainA --y {bad}/good/trainB",
+            "there is no folder or .zip {bad}/god/trainA; did you mean {bad}/good/trainA?",
+        ),
+        (
+            "--dataset emoji --x {bad}/good/trainA --y {bad}/good/trainB",
+            "give either --dataset emoji, or --x and --y",
+        ),
+        ("--dataset {bad}/good --steps", "--steps"),
         ("--dataset ./missing.zip", "there is no folder or .zip ./missing.zip"),
         ("--dataset {bad}/half", "{bad}/half has no trainB"),
         ("--dataset {bad}/empty", "trainB of {bad}/empty holds no image"),
@@ -107,9 +116,9 @@ def fake_mnist(self, *args, **kwargs):
         ),
         ("--model {bad}/good --input {bad}/good", "{bad}/good is not the folder of a run"),
         ("--model {bad}/begun --input {bad}/good", "{bad}/begun has no checkpoint yet"),
-        ("--model {bad}/good --input {bad}/missing", "no picture and no folder {bad}/missing"),
-        ("--model {bad}/good --input {bad}/empty/trainB", "holds no image"),
-        ("--model {bad}/good --input {bad}/good --direction a_to_b", "a_to_b"),
+        ("--model {bad}/begun --input {bad}/missing", "no picture and no folder {bad}/missing"),
+        ("--model {bad}/begun --input {bad}/empty/trainB", "holds no image"),
+        ("--model {bad}/begun --input {bad}/good --direction a_to_b", "a_to_b"),
     ],
 )
 def test_translating(bad, command, options, words):
@@ -257,6 +266,27 @@ def test_who_reads_no_further_ends_the_help_without_a_traceback():
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() == 1
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_within_a_callback_ends_the_command_too(name, code):
+    script = f"""
+import signal, time
+from tf_cyclegan.commands import run_command
+
+class Callback:
+    def __del__(self):
+        signal.raise_signal(signal.{name})
+
+def main():
+    Callback()
+    time.sleep(30)
+
+run_command(main)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.returncode == code
+    assert result.stderr == ("interrupted\n" if name == "SIGINT" else "")
 
 
 def test_a_bug_keeps_its_traceback(command):

@@ -158,8 +158,12 @@ def test_refuses_what_is_no_checkpoint(tmp_path, content):
 
 def test_refuses_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path, tmp_path / "missing.pth", tmp_path / "pipe"):
-        with pytest.raises(CheckpointError, match="there is no file"):
+    for path, words in (
+        (tmp_path, "is a folder; give the file"),
+        (tmp_path / "missing.pth", "there is no file"),
+        (tmp_path / "pipe", "there is no file"),
+    ):
+        with pytest.raises(CheckpointError, match=words):
             read_checkpoint(path)
 
 

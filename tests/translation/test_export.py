@@ -198,7 +198,9 @@ def test_output_and_keras_format(run_folder, tmp_path):
         (["--run", "RUN", "--format", "litert", "--image-size", "32x30"], "takes multiples of 4"),
         (["--run", "RUN", "--model", "RUN"], "either --run"),
         ([], "either --run"),
-        (["--model", "RUN"], "there is no file"),
+        (["--model", "RUN"], "for the folder of a run, give --run"),
+        (["--model", "RUN/none.keras"], "there is no file or folder RUN/none.keras in /"),
+        (["--run", "RUNS"], "there is no folder of a run RUNS in /"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, sentence, run_folder):

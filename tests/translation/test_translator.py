@@ -269,7 +269,8 @@ def test_an_unreadable_picture_is_named_or_left_out(saved_model, tmp_path, comma
     assert code == 2 and "broken.jpg cannot be translated: not an image: " in errors
     assert (tmp_path / "out" / "000.png").is_file()
     code, errors = command(translate.main, *options, "--skip-unreadable", "--overwrite")
-    assert code == 0 and "broken.jpg cannot be" in errors and "wrote 1 pictures" in errors
+    assert code == 0 and "broken.jpg cannot be" in errors
+    assert f"wrote {tmp_path / 'out' / '000.png'}" in errors
 
 
 def test_a_picture_of_too_many_pixels_is_refused_until_it_is_allowed(
@@ -282,4 +283,4 @@ def test_a_picture_of_too_many_pixels_is_refused_until_it_is_allowed(
     code, errors = command(translate.main, *options, "--max-pixels", 599, "--skip-unreadable")
     assert code == 0 and "000.png cannot be translated" in errors
     code, errors = command(translate.main, *options, "--max-pixels", 600)
-    assert code == 0 and "wrote 1 pictures" in errors
+    assert code == 0 and f"wrote {tmp_path / 'out' / '000.png'}" in errors

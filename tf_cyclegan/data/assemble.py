@@ -7,9 +7,10 @@ from pathlib import Path, PurePath
 
 from ..errors import UserError
 from ..files import check_writable, from_home, writing
-from ..progress import progress
+from ..progress import log, progress
 from ..settings import TEST_SHARE
 from .decode import UnreadableImage
+from .passed_over import passed_over
 from .piles import divided
 from .sources import Domain
 
@@ -42,7 +43,7 @@ def assemble_dataset(
     """
     output = from_home(folder)
     if not 0 <= test_share < 1:
-        raise UserError(f"test_share is {test_share}; it is a share, from 0 to below 1")
+        raise UserError(f"--test-share is {test_share}; it is a share, from 0 to below 1")
     if output.exists():
         raise UserError(f"{output} exists already; choose another place for the data set")
     as_zip = output.suffix.lower() == ".zip"
@@ -50,6 +51,8 @@ def assemble_dataset(
     with writing(output, new=not as_zip) as beside, _writer(beside, as_zip) as write:
         for letter, pile in (("A", images_a), ("B", images_b)):
             train, test = divided(pile, test_share, seed)
+            if others := passed_over({letter: train}):
+                log(f"{pile}: {others}")
             for split, domain in (("train", train), ("test", test)):
                 _copy(domain, f"{split}{letter}", write, f"copying {pile}")
     return output

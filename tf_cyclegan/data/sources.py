@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from ..errors import UserError
-from ..files import from_home
+from ..paths import did_you_mean, from_home, missing
 from ..settings import MAX_PIXELS
 from .decode import HALVES, UnreadableImage, decode, decode_image
 from .embedded import EMBEDDED
@@ -110,7 +110,7 @@ def open_source(dataset: str, data_dir: str | None = None) -> dict[str, Domain]:
     elif path.is_file():
         domains = _open_zip(path)
     elif path.suffix.lower() == ".zip" or path.is_absolute() or dataset.startswith((".", "~")):
-        raise UserError(f"there is no folder or .zip {dataset}")
+        raise UserError(missing("folder or .zip", dataset))
     else:
         domains = _open_tfds(dataset, data_dir)
 
@@ -180,7 +180,7 @@ def open_images(path: str | Path) -> Domain:
     if path.is_dir():
         return open_image_folder(path)
     if not path.is_file():
-        raise UserError(f"there is no folder or .zip {path}")
+        raise UserError(missing("folder or .zip", path))
     archive, entries, others = _images_in_zip(path)
     domain = _zip_domain(archive, threading.Lock(), _sorted(entries.values()))
     return replace(domain, left_out=Counter(others.values()))
@@ -223,7 +223,9 @@ def _images_in_zip(
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     # BadZipFile, and whatever else a damaged directory makes zipfile raise.
     except Exception as error:
-        raise UserError(f"{path} is not a .zip file, or only part of one") from error
+        raise UserError(
+            f"{path} is not a .zip file, or only part of one; give a whole one, or a folder"
+        ) from error
 
     entries, others = {}, {}
     for info in archive.infolist():
@@ -311,6 +313,7 @@ def _tfds_builder(tfds, name: str, data_dir: str | None):
         raise UserError(
             f"{name} is neither a folder, nor a .zip, nor the name of a TFDS data set, "
             f"which are {_cycle_gan_names(tfds)} and every other with trainA and trainB"
+            f"{did_you_mean(name)}"
         )
     try:
         return tfds.builder(name, data_dir=data_dir)

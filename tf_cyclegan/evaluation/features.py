@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import NotMeasurable, UserError
+from ..paths import missing
 from ..progress import progress
 from .inception import choose_resize, inception_extractor
 
@@ -303,7 +304,7 @@ def load_extractor(name: str | Path = "inception", resize: str = "legacy") -> Ex
         return inception_extractor(None, resize)
     path = Path(name)
     if not path.exists():
-        raise UserError(f"there is no feature extractor {path}: give a path, or inception")
+        raise UserError(f"{missing('feature extractor', path)} (or give inception)")
     if path.suffix in (".pth", ".pt", ".safetensors"):
         return inception_extractor(path, resize)
     try:

@@ -6,8 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..commands import check_keras
 from ..errors import UserError
+from ..files import check_writable
 from ..methods.method import Weights
+from ..paths import missing
 from ..progress import log
 from ..settings import MAX_PIXELS, RunSettings, parse_size
 from ..training.run import Run
@@ -101,11 +104,10 @@ def evaluate(options: Options) -> Path:
     """
     from .judge import LabelMaps, judge
     from .segmentation import load_segmenter, read_palette
-    from .write import check_output, write_evaluation
+    from .write import write_evaluation
 
     check(options)
-    output = options.output or (Run(options.run).evaluation if options.run else Path("evaluation"))
-    check_output(output)
+    output = check_places(options)
     metrics = distribution_metrics(options)
     palette = read_palette(options.palette)
     segmenter = load_segmenter(options.segmenter) if options.segmenter else None
@@ -157,6 +159,27 @@ def check(options: Options) -> None:
         )
     if options.segmenter and not options.labels:
         raise UserError("--segmenter needs --labels, the domain of the label maps: x or y")
+
+
+def check_places(options: Options) -> Path:
+    """See that the evaluation can be written, and that there is what it judges, before anything slow.
+
+    Returns:
+        The folder to write.
+
+    Raises:
+        UserError: It cannot, or there is not.
+    """
+    from ..translation.load import pixels_of_model
+
+    output = options.output or (Run(options.run).evaluation if options.run else Path("evaluation"))
+    is_ours = (output / "metrics.json").is_file() and (output / "index.html").is_file()
+    if output.exists() and not is_ours and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(f"{output} exists and is no evaluation; choose another --output")
+    check_writable(output, folder=True)
+    check_keras()
+    pixels_of_model(options.run or options.model)
+    return output
 
 
 def _run(options: Options):
@@ -303,7 +326,7 @@ def _model(options: Options):
     for name in ("input", "target"):
         folder = getattr(options, name)
         if not folder.is_dir():
-            raise UserError(f"--{name}: there is no folder {folder}")
+            raise UserError(f"--{name}: {missing('folder', folder)}")
         domains[name] = open_image_folder(folder)
         if not len(domains[name]):
             raise UserError(f"--{name}: {folder} {no_image(domains[name].left_out)}")

@@ -13,6 +13,7 @@ from ..data.picture import RESAMPLING
 from ..data.sources import Domain, open_image_folder
 from ..errors import UserError
 from ..files import check_writable, holding, write_file
+from ..paths import missing
 from ..progress import log, progress
 from .perceptual_study import Protocol, Study, read_lines, read_protocol, refuse_other_folder
 from .study_results import results_table, study_results
@@ -62,7 +63,7 @@ def run_study(
     for name, folder in folders.items():
         option = "--real" if name is None else "--fake"
         if not folder.is_dir():
-            raise UserError(f"{option}: there is no folder {folder}")
+            raise UserError(f"{option}: {missing('folder', folder)}")
         images[name] = open_image_folder(folder)
         if not len(images[name]):
             raise UserError(f"{option}: {folder} holds no image")

@@ -5,24 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..data.encode import encode_samples, usual_suffix
-from ..errors import UserError
-from ..files import check_writable, writing
+from ..files import writing
 from ..progress import progress
 from ..training.run import Run
 from .page import evaluation_page
 from .translations import Translations
-
-
-def check_output(folder: Path) -> None:
-    """See that an evaluation may be written to `folder`, where an older one is replaced.
-
-    Raises:
-        UserError: It holds something else, or cannot be written or replaced.
-    """
-    is_ours = (folder / "metrics.json").is_file() and (folder / "index.html").is_file()
-    if folder.exists() and not is_ours and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} exists and is no evaluation; choose another --output")
-    check_writable(folder, folder=True)
 
 
 def write_evaluation(

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 from ..errors import UserError
+from ..paths import missing
 
 
 def read_network(path: Path) -> keras.Model:
@@ -14,7 +15,7 @@ def read_network(path: Path) -> keras.Model:
         UserError: There is no such file, or it is no model of Keras.
     """
     if not path.is_file():
-        raise UserError(f"there is no file {path}")
+        raise UserError(missing("file", path))
     if path.suffix != ".keras":
         raise UserError(f"{path} is not a .keras file")
     try:

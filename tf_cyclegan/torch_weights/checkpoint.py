@@ -12,7 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from ..files import from_home
+from ..paths import from_home, missing
 from .pickle import MAX_DIMENSIONS, CheckpointError, Storage, Tensor, read_pickle
 
 # A network of a thousand layers stays far below these; they keep small files from growing in memory.
@@ -57,8 +57,10 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         CheckpointError: The file cannot be read or holds anything but tensors and plain values.
     """
     path = from_home(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; give the file of the checkpoint in it")
     if not path.is_file():
-        raise CheckpointError(f"there is no file {path}")
+        raise CheckpointError(missing("file", path))
     try:
         return parse_checkpoint(path.read_bytes())
     except OSError as error:

@@ -63,7 +63,7 @@ def settings_before(arguments: list[str] | None) -> RunSettings:
     They come from --preset or --method; without both from the run in --run-dir if that has begun, and
     else from the default preset for --dataset.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in (
         "--method",
         "--preset",
@@ -75,7 +75,12 @@ def settings_before(arguments: list[str] | None) -> RunSettings:
         "--steps",
     ):
         first.add_argument(name)
-    known, _ = first.parse_known_args(arguments)
+    try:
+        known, _ = first.parse_known_args(arguments)
+    except argparse.ArgumentError:  # an option without a value, which tyro will say
+        known = first.parse_args([])
+    if known.dataset and (known.x or known.y):
+        raise UserError(f"give either --dataset {known.dataset}, or --x and --y")
     preset = find_preset(known.method, known.preset, known.dataset or known.x)
     given = {name: getattr(known, name) for name in ("dataset", "x", "y", "run_dir")}
     given = {name: value for name, value in given.items() if value is not None}

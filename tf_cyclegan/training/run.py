@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ..errors import UserError
-from ..files import LEFTOVER, LOCK, append, clean, flush, from_home, holding, write_file
+from ..files import LEFTOVER, LOCK, append, clean, flush, holding, write_file
 from ..methods import method_of, read_settings
+from ..paths import from_home, missing
 from ..settings import RunSettings, named
 from .checkpoints import Checkpoint, find_checkpoints, newest_readable, save_checkpoint
 
@@ -144,7 +145,12 @@ class Run:
                 f"{self} has checkpoints, but its config.json is gone: put back a copy of it, or "
                 "choose another folder"
             )
-        raise UserError(f"{self} is not the folder of a run: it has no config.json")
+        if not self.folder.exists():
+            raise UserError(missing("folder of a run", self))
+        raise UserError(
+            f"{self} is not the folder of a run: it has no config.json; train writes a run to "
+            "runs/NAME, or where --run-dir says"
+        )
 
     def write_settings(self, config: RunSettings) -> None:
         """Keep the settings that the run goes on with."""

@@ -16,7 +16,7 @@ from ..commands import ending_signals
 from ..data.piles import names_digest
 from ..data.pipeline import UnpairedImages
 from ..errors import CannotWrite, UserError
-from ..files import write_file
+from ..files import check_around, write_file
 from ..methods.method import Trainable
 from ..pictures import image_grid, loss_curves, png_bytes, to_uint8
 from ..progress import ProgressLine, log
@@ -427,6 +427,8 @@ def check_run_folder(run: Run, config: RunSettings) -> None:
         UserError: It holds a run whose settings differ where they change the weights (they are
             named), or something that is no run.
     """
+    if not run.folder.exists():
+        check_around(run.folder)
     if run.is_new:
         return
     if not run.has_settings and not run.has_checkpoints:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from ..commands import check_keras
 from ..errors import UserError
-from ..files import from_home
 from ..methods.method import Direction, Weights
+from ..paths import from_home, missing
 from ..pixels import PixelFormat
 from ..training.run import Run
 from .memory import parse_memory
@@ -131,7 +131,7 @@ def saved_model_folder(path: Path) -> Path | None:
         UserError: There is no folder `path`.
     """
     if not path.is_dir():
-        raise UserError(f"there is no SavedModel and no run folder {path}")
+        raise UserError(missing("SavedModel and no run folder", path))
     for folder in (path / "saved_model", path):  # the first is what the convert command writes
         if (folder / "saved_model.pb").is_file():
             return folder

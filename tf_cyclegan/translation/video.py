@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import UserError
 from ..extras import how_to_install
 from ..files import writing
+from ..paths import missing
 from ..pictures import side_by_side as beside_each_other
 from ..progress import ProgressLine, log
 from .film_colours import FilmColours
@@ -161,7 +162,7 @@ def _open_film(path: Path) -> Iterator[tuple]:
     """A film open for reading, and its video stream."""
     av = import_av()
     if not path.is_file():
-        raise UserError(f"there is no film {path}")
+        raise UserError(missing("film", path))
     safe = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file"}
     try:
         film = av.open(str(path), container_options=safe)
