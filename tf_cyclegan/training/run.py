@@ -146,7 +146,7 @@ class Run:
                 "choose another folder"
             )
         if not self.folder.exists():
-            raise UserError(missing("folder of a run", self))
+            raise UserError(missing("folder of a run", self.folder))
         raise UserError(
             f"{self} is not the folder of a run: it has no config.json; train writes a run to "
             "runs/NAME, or where --run-dir says"
