@@ -17,6 +17,7 @@ from .errors import CannotWrite, UserError
 from .paths import from_home
 from .progress import log
 
+LONGEST_NAME = 200  # bytes of a name that others are made of; 255 are allowed
 DAY = 86400  # seconds
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 LOCK = ".lock"
@@ -285,7 +286,13 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def beside_of(path: Path, kind: str = "part") -> Path:
     """Where to write what shall be `path`; `clean` removes it where this process was killed."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{_machine()}.{kind}")
+    name = path.name
+    if len(os.fsencode(name)) > LONGEST_NAME:  # what follows would make it longer than is allowed
+        mark = f"~{zlib.crc32(os.fsencode(name)):08x}"
+        while len(os.fsencode(name)) > LONGEST_NAME - len(mark):
+            name = name[:-1]
+        name += mark
+    return path.with_name(f".{name}.{os.getpid()}-{_machine()}.{kind}")
 
 
 def _machine() -> str:

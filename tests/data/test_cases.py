@@ -14,6 +14,7 @@ from tf_cyclegan.data.passed_over import passed_over
 from tf_cyclegan.data.recognize import IMAGE_SUFFIXES
 from tf_cyclegan.data.sources import open_images, open_source
 from tf_cyclegan.data.unreadable import RangeUnknown, UnreadableImage
+from tf_cyclegan.data.walk import image_files, in_words
 from tf_cyclegan.errors import UserError
 
 
@@ -207,3 +208,14 @@ def test_formats_that_are_new(format_, tolerance):
     smooth = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
     decoded = np.asarray(decode_image(encode(smooth, format_)), int)
     assert np.abs(decoded - np.asarray(smooth)).max() <= tolerance
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_what_might_never_end_is_not_read(tmp_path):
+    """A pipe with a picture's name, a device, and a link to nothing, which is named as unreadable."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "gone.png").symlink_to("nowhere")
+    found, left_out = image_files(tmp_path)
+    assert [path.name for path in found] == ["gone.png"]
+    assert in_words(left_out) == "2 pipes or devices"

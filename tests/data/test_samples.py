@@ -6,6 +6,7 @@ import zipfile
 import zlib
 
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from PIL import Image, ImageCms
@@ -376,7 +377,6 @@ def test_arrays_are_read_in_any_order_and_without_pickles():
 
 def dicom(stored, slope=1, intercept=-1024, **more):
     """A CT slice."""
-    pydicom = pytest.importorskip("pydicom")
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -408,6 +408,29 @@ def test_ct_comes_in_hounsfield_units():
     np.testing.assert_array_equal(half.samples[..., 0], stored / 2 - 1024)
     with pytest.raises(TooManyPixels):
         decode(dicom(stored), max_pixels=47)
+
+
+def test_dicom_of_other_kinds():
+    """A palette becomes its colours, a bit black or white, and floating samples are read."""
+    index = rng.integers(0, 256, (8, 6)).astype(np.uint8)
+    eight = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelData": index.tobytes()}
+    tables = rng.integers(0, 65536, (3, 256)).astype("<u2")
+    palette = {"PhotometricInterpretation": "PALETTE COLOR"} | eight
+    for name, table in zip(("Red", "Green", "Blue"), tables, strict=True):
+        palette[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        palette[f"{name}PaletteColorLookupTableData"] = table.tobytes()
+    found = decode(dicom(index, **palette)).samples
+    np.testing.assert_array_equal(found, tables[:, index].transpose(1, 2, 0))
+    mask = rng.integers(0, 2, (8, 6)).astype(np.uint8)
+    bits = np.packbits(mask.ravel(), bitorder="little").tobytes()
+    one = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "PixelData": bits}
+    np.testing.assert_array_equal(decode(dicom(mask, **one)).samples[..., 0], 255 * mask)
+    floats = rng.normal(size=(8, 6)).astype("<f4")
+    data = pydicom.dcmread(io.BytesIO(dicom(index)))
+    del data.PixelData, data.RescaleSlope, data.RescaleIntercept
+    data.FloatPixelData, data.BitsAllocated = floats.tobytes(), 32
+    data.save_as(file := io.BytesIO())
+    np.testing.assert_array_equal(decode(file.getvalue()).samples[..., 0], floats)
 
 
 def test_dicom_without_its_package_says_what_to_install(monkeypatch):

@@ -282,3 +282,20 @@ def test_a_folder_is_never_replaced_by_a_file(tmp_path):
     with pytest.raises(UserError, match="cannot write"):
         write_file(tmp_path / "folder", "text")
     assert (tmp_path / "folder" / "kept").exists()
+
+
+@pytest.mark.parametrize("letter", ["a", "\u00fc", "\u6f22"])
+def test_names_as_long_as_are_allowed(letter, tmp_path):
+    """Two that differ at their ends alone are written at the same time."""
+    stem = letter * (250 // len(letter.encode()))
+    first, second = (tmp_path / f"{stem}{end}.b" for end in "12")
+    with files.writing(first) as one, files.writing(second) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert (first.read_text(), second.read_text()) == ("one", "other")
+    assert len(list(tmp_path.iterdir())) == 2
+    files.beside_of(first).write_text("left by a process that was killed")
+    files.beside_of(first).rename(str(files.beside_of(first)).replace(str(os.getpid()), "99999999"))
+    files.clean(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2

@@ -13,6 +13,7 @@ from .zips import unpacked
 
 NPY, NPZ, DICM = b"\x93NUMPY", b"PK\3\4", b"DICM"
 DICM_AT = 128
+DICOM_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 DEFLATED_DICOM = (
     b"1.2.840.10008.1.2.1.99"  # its header is packed, too, and could unpack to anything
 )
@@ -85,7 +86,7 @@ def read_dicom(encoded: bytes, max_pixels: int) -> tuple[np.ndarray, list[str]]:
     """
     try:
         import pydicom
-        from pydicom.pixels import apply_rescale, pixel_array
+        from pydicom.pixels import apply_color_lut, apply_rescale, pixel_array
     except ImportError as error:
         raise UnreadableImage(
             f"it is DICOM, which needs a package that is not there: {how_to_install('medical')}"
@@ -95,13 +96,17 @@ def read_dicom(encoded: bytes, max_pixels: int) -> tuple[np.ndarray, list[str]]:
     notes = []
     with library_errors():
         data = pydicom.dcmread(io.BytesIO(encoded))
-        if "PixelData" not in data:
+        if not any(name in data for name in DICOM_PIXELS):
             raise UnreadableImage("it is DICOM without a picture")
         check_size(int(data.Columns), int(data.Rows), int(data.SamplesPerPixel), max_pixels)
         samples = pixel_array(data, index=0)
         if int(data.get("NumberOfFrames") or 1) > 1:
             notes.append(FRAMES)
-        if samples.ndim == 2:
+        if data.PhotometricInterpretation == "PALETTE COLOR":
+            samples = np.asarray(apply_color_lut(samples, data))
+        elif data.BitsAllocated == 1:
+            samples = samples.astype(bool)
+        elif samples.ndim == 2:
             samples = _in_whole_numbers(np.asarray(apply_rescale(samples, data)))
             if data.PhotometricInterpretation == "MONOCHROME1":
                 notes.append("of MONOCHROME1, shown with light and dark exchanged; values are kept")

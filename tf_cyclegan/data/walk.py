@@ -11,6 +11,7 @@ from .unreadable import UnreadableImage
 # Folders that systems put beside people's files: thumbnails of a Synology, forks of macOS.
 NO_DATA = {"@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information"}
 HIDDEN = "hidden"
+NO_FILE = "pipes or devices"  # reading one might never end
 
 
 def is_hidden(part: str) -> bool:
@@ -66,6 +67,8 @@ def image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
                     folders.append((path, is_no_data))
                 elif is_no_data:
                     left_out[HIDDEN] += looks_like_picture(path)
+                elif not entry.is_file() and path.exists():
+                    left_out[NO_FILE] += 1
                 elif may_be_image(path) and (path.suffix or is_image_head(_head(path))):
                     found.append(path)
                 else:
