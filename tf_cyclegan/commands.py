@@ -3,12 +3,14 @@
 import _thread
 import dataclasses
 import json
+import logging
 import os
 import re
 import signal
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +68,9 @@ def run_command(main: Callable[[], None]) -> None:
     A bug keeps its traceback. After Ctrl-C, SIGTERM or SIGHUP (its terminal was closed) the code is
     128 and the signal's number, and what the command had begun is cleaned up.
     """
+    # Of damaged blocks beside pictures, which cost nothing; what costs a picture is told by its name.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
         with _ended_by_signals():
             main()
