@@ -44,7 +44,7 @@ def parse_entries(
     for name in common:
         if not any(hasattr(settings, name) for settings in found.values()):
             raise UserError(f"no entry has a setting {option(name)}")
-    for name in ("image_shape", "resize_method"):
+    for name, told in (("image_shape", "image_size"), ("resize_method", "resize_method")):
         values = {
             key: AUTO
             if name == "image_shape" and settings.image_size == AUTO
@@ -55,7 +55,7 @@ def parse_entries(
             raise UserError(
                 "their numbers could not be compared: "
                 + "; ".join(f"{name.replace('_', ' ')} of {k} is {v}" for k, v in values.items())
-                + ": give all of them the same"
+                + f": give all of them the same {option(told)}"
             )
     return found
 
