@@ -1,6 +1,7 @@
 """Data sets made up for measuring, with files of a usual size: JPEGs of 256x256 have 33 kB."""
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,11 @@ def encoded(image: Image.Image, suffix: str) -> bytes:
     else:
         image.save(file, suffix.removeprefix("."))
     return file.getvalue()
+
+
+def read_pixels(archive: str | Path, folder: str) -> tuple[list[str], np.ndarray]:
+    """The names and the images of a folder in a zip: uint8 `[N, H, W, 3]`."""
+    with zipfile.ZipFile(archive) as files:
+        names = sorted(name for name in files.namelist() if name.startswith(f"{folder}/"))
+        images = [Image.open(io.BytesIO(files.read(name))).convert("RGB") for name in names]
+    return [Path(name).stem for name in names], np.stack([np.asarray(image) for image in images])

@@ -83,7 +83,7 @@ class TorchCUT:
         size = config.nce_features
         self.projections = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(config.channels(number), size), nn.ReLU(), nn.Linear(size, size)
+                nn.Linear(config.layer_channels(number), size), nn.ReLU(), nn.Linear(size, size)
             )
             for number in config.layer_numbers
         )

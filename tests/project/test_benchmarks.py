@@ -13,12 +13,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from benchmarks import (
     inference,
     input_pipeline,
     large_pictures,
     memory,
+    peers,
     scaling,
     startup,
     train_step,
@@ -363,3 +365,23 @@ def test_pictures_to_tune_on_are_no_test_pictures(tmp_path, monkeypatch):
     assert found["trainA"] | found["trainB"] | found["testA"] == set("abcdefghij")
     assert not (found["trainA"] | found["trainB"]) & found["testA"]
     assert len(found["trainA"]) == len(found["trainB"]) == 3
+
+
+def test_what_pytorch_translated_is_judged_by_its_pairs(tmp_path):
+    rng, archive = np.random.default_rng(0), tmp_path / "data.zip"
+    truth = {name: rng.integers(0, 256, [32, 32, 3], np.uint8) for name in "cab"}
+    translated = tmp_path / "cyclegan" / "seed_0" / "x_to_y"
+    translated.mkdir(parents=True)
+    with zipfile.ZipFile(archive, "w") as written:
+        for name, pixels in truth.items():
+            Image.fromarray(pixels).save(translated / f"{name}.png")
+            written.writestr(f"testB/{name}.png", (translated / f"{name}.png").read_bytes())
+    numbers = peers.judged(translated.parent, archive)
+    assert numbers.pop("sliced wasserstein x→y") > 0  # of patches from other places
+    assert numbers == pytest.approx({"l1 x→y": 0, "ssim x→y": 1, "total variation x→y": 1})
+    Image.fromarray(truth["b"]).save(translated / "a.png")
+    off = np.abs(truth["a"].astype(float) - truth["b"]).mean() / 127.5 / 3
+    assert peers.judged(translated.parent, archive)["l1 x→y"] == pytest.approx(off)
+    (translated.parent / "run.json").write_text('{"steps": 7, "minutes": 0.5}')
+    row = peers.row_of("cyclegan", [translated.parent], archive)
+    assert (row.steps, row.minutes, row.cell("l1 y→x")) == (7, [0.5], "-")
