@@ -219,8 +219,11 @@ class RunSettings:
         lowest=0,
         highest=1,
     )
-    decay: Literal["linear", "cosine", "step"] = setting(
-        "linear", "training", "how it falls; step is to a tenth, then to a hundredth"
+    decay: Literal["linear", "cosine", "step", "plateau"] = setting(
+        "linear",
+        "training",
+        "how it falls; step is to a tenth, then to a hundredth, plateau to a fifth when what should "
+        "fall no longer does",
     )
     warmup_steps: int = setting(
         0, "training", "steps over which the rate grows from nothing at first", lowest=0

@@ -11,9 +11,11 @@ from conftest import TINY_SETTINGS
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cyclegan.settings import Config
 from tf_cyclegan.methods.cyclegan.step import CycleGAN
+from tf_cyclegan.models.dropout import BatchDropout
 from tf_cyclegan.models.layers import SpectralConv2D, spectral_layers
 from tf_cyclegan.optimization.augmentation import augmented
 from tf_cyclegan.optimization.penalties import between, gradient_penalty
+from tf_cyclegan.optimization.plateau import Plateau
 from tf_cyclegan.optimization.schedules import CosineDecay, StepDecay, Warmup, learning_rate
 
 TINY = Config(**TINY_SETTINGS | {"batch_size": 2, "pool_size": 0, "lambda_identity": 0.0})
@@ -216,6 +218,28 @@ def test_halvings_are_the_size_of_a_patch(halvings, patches):
     assert network(batch(0)[0]).shape == (2, patches, patches, 1)
 
 
+def test_scales_are_trained_together():
+    model = CycleGAN(with_(discriminator_halvings=1, discriminator_scales=2), 2)
+    before = [weight.numpy() for weight in model.discriminator_x.trainable_weights]
+    model.train_step(*batch(0))
+    after = model.discriminator_x.trainable_weights
+    assert all((old != new.numpy()).any() for old, new in zip(before, after, strict=True))
+
+
+def test_dropout_is_the_generators_and_may_be_none():
+    def dropouts(**settings):
+        network = CycleGAN(with_(**settings), None).generator_g
+        return [
+            layer.rate for layer in network._flatten_layers() if isinstance(layer, BatchDropout)
+        ]
+
+    unet = {"generator": "unet", "unet_levels": 3}
+    assert dropouts(**unet) == [0.5, 0.5]
+    assert dropouts(**unet, dropout=0.2) == [0.2, 0.2]
+    assert dropouts(**unet, dropout=0.0) == dropouts(generator="resnet1") == []
+    assert dropouts(generator="resnet1", dropout=0.1) == [0.1]
+
+
 def test_rates_fall_and_rise_as_they_are_named():
     cosine, step = CosineDecay(0.2, 0.5, 200), StepDecay(0.2, 0.5, 200)
     for done, share in [(0, 1), (100, 1), (150, 0.5), (125, np.cos(np.pi / 8) ** 2), (200, 0)]:
@@ -228,6 +252,38 @@ def test_rates_fall_and_rise_as_they_are_named():
     again = Warmup.from_config(warm.get_config())
     np.testing.assert_allclose(again(4), warm(4))
     assert learning_rate(0.2, "linear", 1.0, 200, 0) == 0.2
+
+
+def test_a_plateau_is_where_a_loss_has_not_fallen_by_a_hundredth_for_long():
+    plateau = Plateau(total_steps=200, start=0.1)  # windows of 4 steps, from step 20 on
+    rng = np.random.default_rng(0)
+    losses = 1 / (1 + np.arange(200) / 4) + 0.3 + rng.normal(0, 0.02, 200)
+    shares = []
+    for step, loss in enumerate(losses.astype(np.float32)):
+        terms = {"cycle_x": loss / 2, "identity_y": loss / 2, "discriminator_x": np.float32(step)}
+        plateau.observe({name: tf.constant(term) for name, term in terms.items()}, step)
+        shares.append(float(plateau.share))
+    # As PyTorch's ReduceLROnPlateau(factor=0.2, threshold=0.01, patience=5) does.
+    expected, share, best, bad = [1.0] * 20, 1.0, np.inf, 0
+    for mean in losses[20:].reshape(-1, 4).mean(1):
+        expected += [share] * 3
+        bad = 0 if mean < best * 0.99 else bad + 1
+        best = mean if bad == 0 else best
+        if bad > 5:
+            share, bad = share * 0.2, 0
+        expected.append(share)
+    assert 3 <= len(set(expected)) <= 6
+    np.testing.assert_allclose(shares, expected, rtol=1e-6)
+
+
+def test_a_plateau_slows_all_networks_and_is_kept():
+    model = CycleGAN(with_(decay="plateau", decay_start=0.5), 100)
+    optimizer = model.checkpoint_items["generator_g_optimizer"]
+    assert float(optimizer.learning_rate) == pytest.approx(2e-4)
+    model.checkpoint_items["plateau"]["share"].assign(0.04)
+    assert float(optimizer.learning_rate) == pytest.approx(8e-6)
+    with pytest.raises(UserError, match="--decay plateau watches"):
+        model._plateau.observe({"generator_g": tf.constant(1.0)}, 0)
 
 
 def test_discriminators_may_have_a_rate_of_their_own():
@@ -245,6 +301,7 @@ def test_discriminators_may_have_a_rate_of_their_own():
         ({"augment": "color,blur"}, "--augment has 'blur'"),
         ({"augment_target": 0.8}, "say what to --augment"),
         ({"discriminator_halvings": 4}, "fewer --discriminator-halvings"),
+        ({"discriminator_scales": 3}, "in 3 scales: it needs"),
         ({"adversarial_loss": "wgan"}, "--penalty wgan-gp"),
         ({"decay": "cosine"}, "--decay-start below 1"),
     ],

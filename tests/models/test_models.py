@@ -7,6 +7,7 @@ from tf_cyclegan.models import (
     InstanceNormalization,
     ReflectionPadding2D,
     ToImageConv2D,
+    in_scales,
     patchgan_discriminator,
     resnet_generator,
     unet_generator,
@@ -216,3 +217,46 @@ def test_replicas_draw_the_dropout_of_the_whole_batch():
     assert 0.2 < np.mean(expected[0] == 0) < 0.8
     np.testing.assert_array_equal(expected[0], np.where(expected[0] == 0, 0, 2))
     np.testing.assert_array_equal(whole(x), x)
+
+
+def test_a_unets_outer_skip_adds_features_of_the_whole_image():
+    plain, skipping = (
+        unet_generator(2, levels=2, upsampling="resize", outer_skip=skips, seed=3)
+        for skips in (False, True)
+    )
+    for old, new in zip(plain.weights, skipping.weights, strict=False):
+        np.testing.assert_array_equal(old, new)  # those that both have begin alike
+    first, bias, second = (np.float64(weight) for weight in skipping.weights[len(plain.weights) :])
+    images = random_images(1, 8, 8, 3)
+    features = convolved(images, first) + bias
+    details = convolved(np.where(features > 0, features, 0.3 * features), second)
+    expected = np.tanh(np.arctanh(np.float64(plain(images))) + details)
+    np.testing.assert_allclose(skipping(images), expected, atol=1e-6)
+
+
+def convolved(images, kernel):
+    """3x3, zeros around, as it is defined."""
+    padded = np.pad(np.float64(images), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    height, width = images.shape[1:3]
+    return sum(
+        padded[:, row : row + height, column : column + width] @ kernel[row, column]
+        for row in range(3)
+        for column in range(3)
+    )
+
+
+def test_discriminators_in_scales_count_alike():
+    scales = [
+        patchgan_discriminator(2, halvings=1, seed=seed, name=f"patchgan_{seed}") for seed in (0, 1)
+    ]
+    images = random_images(2, 24, 24, 3)
+    logits = in_scales(scales)(images).numpy()
+    assert logits.shape == (2, 10, 10, 2)
+    np.testing.assert_allclose(logits[..., :1], scales[0](images), atol=1e-6)
+    padded = np.pad(images, [(0, 0), (0, 1), (0, 1), (0, 0)], constant_values=np.nan)
+    halves = [[padded[:, r : r + 24 : 2, c : c + 24 : 2] for c in range(3)] for r in range(3)]
+    halved = np.nanmean(np.reshape(halves, [9, 2, 12, 12, 3]), axis=0)
+    small = scales[1](halved).numpy()
+    assert small.shape == (2, 4, 4, 1)
+    places = np.arange(10) * 4 // 10
+    np.testing.assert_allclose(logits[..., 1:], small[:, places][:, :, places], atol=1e-5)

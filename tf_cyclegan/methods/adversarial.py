@@ -11,12 +11,13 @@ import keras
 import tensorflow as tf
 
 from ..errors import UserError
-from ..models import patchgan_discriminator, resnet_generator, unet_generator
+from ..models import in_scales, patchgan_discriminator, resnet_generator, unet_generator
 from ..models.layers import SpectralConv2D, spectral_layers
 from ..optimization.adam import FusedAdam
 from ..optimization.averages import averages_after, copy_of, ema_decay
 from ..optimization.image_pool import RNG, ImagePool
 from ..optimization.loss_scale import LossScale, NoLossScale
+from ..optimization.plateau import Plateau
 from ..optimization.precision import computing_in
 from ..optimization.remat import Rematerialised
 from ..optimization.replicas import Replicas
@@ -103,6 +104,10 @@ class AdversarialMethod(Discrimination):
         )
         self.checkpoint_items = {"step": self.step}
         self._spectral: list[SpectralConv2D] = []
+        self._plateau: Plateau | None = None
+        if total_steps is not None and config.decay == "plateau":
+            self._plateau = Plateau(total_steps, config.decay_start)
+            self.checkpoint_items["plateau"] = self._plateau.variables
         self.checkpoint_items |= self.discriminate(config)
 
     def group(
@@ -177,7 +182,14 @@ class AdversarialMethod(Discrimination):
         rate = getattr(config, f"{group}_learning_rate", None) or config.learning_rate
         rate = own.get("learning_rate", rate)
         return FusedAdam(
-            learning_rate(rate, config.decay, config.decay_start, total_steps, config.warmup_steps),
+            learning_rate(
+                rate,
+                config.decay,
+                config.decay_start,
+                total_steps,
+                config.warmup_steps,
+                self._plateau,
+            ),
             beta_1=own.get("beta_1", config.beta_1),
             epsilon=config.epsilon,
             epsilon_form=config.epsilon_form,
@@ -246,6 +258,8 @@ class AdversarialMethod(Discrimination):
             self.replicas.assign([layer.u], [layer.next_u()])
         if self._averages:
             self._update_averages()
+        if self._plateau is not None:
+            self._plateau.observe(terms, self.step)
         terms |= self.adapt_augmentation(terms)
         self.step.assign_add(1)
         return terms
@@ -281,7 +295,11 @@ def build_generator(
     if config.generator == "tensorflow_examples":
         return _tutorial_networks().unet_generator(3, norm_type="instancenorm")
     input_channels, output_channels = channels or config.channels
+    dropout = config.dropout
+    if dropout is None:
+        dropout = 0.5 if config.generator == "unet" else 0.0
     kwargs = {
+        "dropout": dropout,
         "filters": config.filters,
         "upsampling": config.upsampling,
         "affine": config.norm_affine,
@@ -291,7 +309,7 @@ def build_generator(
         **options,
     }
     if config.generator == "unet":
-        return unet_generator(levels=config.levels, **kwargs)
+        return unet_generator(levels=config.levels, outer_skip=config.unet_outer_skip, **kwargs)
     return resnet_generator(
         blocks=int(config.generator.removeprefix("resnet")),
         antialias=config.antialias,
@@ -318,17 +336,22 @@ def build_discriminator(
         return _tutorial_networks().discriminator(
             norm_type="instancenorm", target=input_channels == 6
         )
-    return patchgan_discriminator(
-        filters=config.discriminator_filters,
-        affine=config.norm_affine,
-        leaky_slope=config.leaky_slope,
-        seed=seed,
-        input_channels=input_channels or config.channels[1],
-        halvings=config.discriminator_halvings,
-        norm="spectral" if config.discriminator_norm == "spectral" else norm,
-        antialias=config.antialias,
-        initializer=config.initial_kernels,
-    )
+    networks = [
+        patchgan_discriminator(
+            filters=config.discriminator_filters,
+            affine=config.norm_affine,
+            leaky_slope=config.leaky_slope,
+            seed=seed + scale,
+            input_channels=input_channels or config.channels[1],
+            halvings=config.discriminator_halvings,
+            norm="spectral" if config.discriminator_norm == "spectral" else norm,
+            antialias=config.antialias,
+            initializer=config.initial_kernels,
+            name="patchgan" if not scale else f"patchgan_of_1_{2**scale}",
+        )
+        for scale in range(config.discriminator_scales)
+    ]
+    return in_scales(networks) if len(networks) > 1 else networks[0]
 
 
 def _tutorial_networks():

@@ -47,6 +47,9 @@ class NetworkSettings(AveragedSettings):
         "how often the U-Net halves the image (default: down to 1x1, at most 8)",
         lowest=2,
     )
+    unet_outer_skip: bool = setting(
+        False, "networks", "the U-Net's last layer sees features of the image at full size, too"
+    )
     upsampling: Literal["transpose", "resize", "blur"] = setting(
         "transpose",
         "networks",
@@ -77,6 +80,13 @@ class NetworkSettings(AveragedSettings):
         "strided convolutions of a discriminator: 3 judge patches of 70 pixels, 2 of 34, 1 of 16",
         lowest=1,
         highest=6,
+    )
+    discriminator_scales: int = setting(
+        1,
+        "networks",
+        "discriminators that judge an image together: one at full size, one at half of it, ...",
+        lowest=1,
+        highest=4,
     )
     discriminator_norm: Literal["instance", "spectral"] = setting(
         "instance", "networks", "norm layers, or kernels of norm 1 (Miyato et al. 2018)"
@@ -145,11 +155,15 @@ class NetworkSettings(AveragedSettings):
                 raise UserError(
                     "--adversarial-loss wgan calls no image real, which --held-out is for; leave it out"
                 )
-        own_discriminator = (self.discriminator_halvings, self.discriminator_norm)
-        if self.generator == "tensorflow_examples" and own_discriminator != (3, "instance"):
+        own_discriminator = (
+            self.discriminator_halvings,
+            self.discriminator_scales,
+            self.discriminator_norm,
+        )
+        if self.generator == "tensorflow_examples" and own_discriminator != (3, 1, "instance"):
             raise UserError(
                 "--generator tensorflow_examples brings its own discriminators; leave out "
-                "--discriminator-halvings and --discriminator-norm"
+                "--discriminator-halvings, --discriminator-scales and --discriminator-norm"
             )
         if not re.fullmatch(r"unet|resnet\d+|tensorflow_examples", self.generator):
             raise UserError(
@@ -173,12 +187,13 @@ class NetworkSettings(AveragedSettings):
                 "--generator is tensorflow_examples, whose networks take 3 channels; choose "
                 "another, or pass --channels-x rgb and --channels-y rgb"
             )
-        smallest = 3 * 2**self.discriminator_halvings
+        smallest = 3 * 2 ** (self.discriminator_halvings + self.discriminator_scales - 1)
         if min(self.image_shape) < smallest:
             raise UserError(
                 f"--image-size {self.image_size} leaves no patch to a discriminator of "
-                f"{self.discriminator_halvings} halvings: it needs {smallest} pixels a side, or fewer "
-                "--discriminator-halvings"
+                f"{self.discriminator_halvings} halvings in {self.discriminator_scales} scales: it "
+                f"needs {smallest} pixels a side, or fewer --discriminator-halvings or "
+                "--discriminator-scales"
             )
         if "color" in self.augment_policies and self.channels != (3, 3):
             raise UserError(
@@ -237,12 +252,27 @@ class UnpairedSettings(NetworkSettings):
         "objective",
         "cross-entropy, least squares as in the paper, hinge, or a critic's score",
     )
+    dropout: float | None = setting(
+        None,
+        "networks",
+        "rate of dropout in the first three layers up of a U-Net, or in residual blocks, in training "
+        "(default: 0.5 and none, as published)",
+        lowest=0,
+        below=1,
+    )
     pool_size: int = setting(
         0,
         "objective",
         "past generated images the discriminators see (paper: 50); 0 is off",
         lowest=0,
     )
+
+    def check(self):
+        super().check()
+        if self.generator == "tensorflow_examples" and self.dropout is not None:
+            raise UserError(
+                "--generator tensorflow_examples brings its own dropout; leave out --dropout"
+            )
 
 
 # The presets of the methods that the paper compares "using the same architecture and details"
@@ -276,7 +306,7 @@ PHOTOS: dict[str, Any] = {
     "decay_start": 0.5,
 }
 
-# Small enough for two CPU cores; chosen by benchmarks/demo_search.py.
+# Small enough for two CPU cores; chosen by benchmarks/demo_search.py. CycleGAN's own has more.
 DEMO: dict[str, Any] = {
     "image_size": 64,
     "load_size": 64,

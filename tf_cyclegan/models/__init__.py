@@ -16,7 +16,7 @@ from .layers import (
     ReflectionPadding2D,
     SharedBatchNormalization,
 )
-from .patchgan import patchgan_discriminator
+from .patchgan import in_scales, patchgan_discriminator
 from .pix2pix_unet import pix2pix_unet_generator
 from .resnet import resnet_generator
 from .unet import unet_generator
@@ -37,6 +37,7 @@ __all__ = [
     "discriminator_trunk",
     "generator_head",
     "generator_trunk",
+    "in_scales",
     "patchgan_discriminator",
     "pix2pix_unet_generator",
     "resnet_generator",

@@ -1,7 +1,9 @@
 """The 70x70 PatchGAN discriminator."""
 
+from collections.abc import Sequence
+
 import keras
-from keras import layers
+from keras import layers, ops
 
 from .layers import INITIALIZERS, BlurHalving2D, SpectralConv2D, normalization, seed_stream
 
@@ -17,6 +19,7 @@ def patchgan_discriminator(
     use_bias=None,
     antialias=False,
     initializer="normal",
+    name="patchgan",
 ) -> keras.Model:
     """Build the PatchGAN: C64-C128-C256-C512 and a logit for each 70x70 patch (section 7.2).
 
@@ -39,6 +42,7 @@ def patchgan_discriminator(
         antialias: Whether halving convolutions have stride 1 instead, and `BlurHalving2D` after their
             leaky ReLU, as CUT's; they are padded as the authors' in any case.
         initializer: Of kernels, a name of `layers.INITIALIZERS`.
+        name: Of the model.
 
     Returns:
         A model from images `[N, H, W, input_channels]` in [-1, 1] to logits
@@ -82,4 +86,40 @@ def patchgan_discriminator(
         x = norm_layer(x)
     x = layers.LeakyReLU(leaky_slope)(x)
     logits = conv(1)(layers.ZeroPadding2D()(x))
-    return keras.Model(inputs, logits, name="patchgan")
+    return keras.Model(inputs, logits, name=name)
+
+
+def in_scales(discriminators: Sequence[keras.Model]) -> keras.Model:
+    """Judge images at full size by the first network, at half of it by the second, and so on.
+
+    Wang et al. 2018, https://arxiv.org/abs/1711.11585, section 3.2, whose sum over the scales is a mean
+    here: one network for the look of small patches, one for that of large ones.
+
+    Args:
+        discriminators: As `patchgan_discriminator` builds them.
+
+    Returns:
+        A model from images `[N, H, W, C]` to logits `[N, h, w, scales]`; those of smaller scales are
+        enlarged to the first's size, so that a mean over all is that of the scales' means.
+    """
+    inputs = keras.Input(discriminators[0].input_shape[1:], name="input_image")
+    x, logits = inputs, [discriminators[0](inputs)]
+    for discriminator in discriminators[1:]:
+        x = layers.AveragePooling2D(3, 2, "same")(x)
+        logits.append(discriminator(x))
+    return keras.Model(inputs, LogitsAtOneSize()(logits), name="patchgan_in_scales")
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class LogitsAtOneSize(layers.Layer):
+    """Enlarge logits `[N, h, w, 1]` to the first's size by repeating, and join them as channels."""
+
+    def call(self, logits):
+        first, *others = logits
+        for axis in (1, 2):
+            size = ops.shape(first)[axis]
+            places = ops.arange(size)
+            others = [
+                ops.take(other, places * ops.shape(other)[axis] // size, axis) for other in others
+            ]
+        return ops.concatenate([first, *others], axis=-1)

@@ -23,6 +23,7 @@ def unet_generator(
     norm="instance",
     dropout=0.5,
     input_channels=3,
+    outer_skip=False,
 ) -> keras.Model:
     """Build the U-Net generator of pix2pix (Isola et al. 2017, https://arxiv.org/abs/1611.07004).
 
@@ -41,6 +42,9 @@ def unet_generator(
         norm: "instance" or "keras batch of 1"; see `layers.normalization`.
         dropout: Rate of the dropouts after the first three levels on the way up.
         input_channels: Channels of the image to translate.
+        outer_skip: Whether what the last layer draws has a part that `filters / 2` features of the
+            image at full size make, as in the U-Net of Ronneberger et al. 2015
+            (https://arxiv.org/abs/1505.04597). pix2pix's outermost skip is at half of it.
 
     Returns:
         A model from `[N, H, W, input_channels]` in [-1, 1] to `[N, H, W, output_channels]` in [-1, 1].
@@ -75,7 +79,11 @@ def unet_generator(
     up_stack = [
         upsample(width, drops=dropout and i < 3) for i, width in enumerate(reversed(widths[:-1]))
     ]
-    last = grow(output_channels, activation="tanh")
+    last = grow(output_channels, activation=None if outer_skip else "tanh")
+
+    def conv(channels, **kwargs):
+        init = normal_initializer(next(seeds))
+        return layers.Conv2D(channels, 3, padding="same", kernel_initializer=init, **kwargs)
 
     inputs = keras.Input([None, None, input_channels])
     x = inputs
@@ -87,4 +95,11 @@ def unet_generator(
         x = layers.Concatenate()([up(x), skip])
     for layer in last:
         x = layer(x)
+    if outer_skip:
+        details = [
+            conv((filters + 1) // 2),
+            layers.LeakyReLU(0.3),
+            conv(output_channels, use_bias=False),
+        ]
+        x = layers.Activation("tanh")(layers.Add()([x, keras.Sequential(details)(inputs)]))
     return keras.Model(inputs, x, name="unet_generator")

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from .plateau import PlateauRate
+
 
 @keras.saving.register_keras_serializable("tf_cyclegan")
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -86,18 +88,22 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
 DECAYS = {"linear": LinearDecay, "cosine": CosineDecay, "step": StepDecay}
 
 
-def learning_rate(rate, decay, decay_start, total_steps, warmup_steps):
+def learning_rate(rate, decay, decay_start, total_steps, warmup_steps, plateau=None):
     """The rate of an optimizer: a number where it is constant, else a schedule.
 
     Args:
         rate: Its largest value.
-        decay: One of `DECAYS`.
+        decay: One of `DECAYS`, or "plateau".
         decay_start: Share of the run after which it falls; 1 is a constant rate.
         total_steps: Of the run.
         warmup_steps: Over which it grows at first.
+        plateau: What makes it smaller, for "plateau".
     """
     # A number is a variable in checkpoints, as in those of the tutorial.
     if decay_start >= 1 and not warmup_steps:
         return rate
-    schedule = DECAYS[decay](rate, decay_start, total_steps)
+    if decay == "plateau":
+        schedule = PlateauRate(rate, plateau)
+    else:
+        schedule = DECAYS[decay](rate, decay_start, total_steps)
     return Warmup(schedule, warmup_steps) if warmup_steps else schedule

@@ -54,6 +54,10 @@ class Config(OneWay, NetworkSettings):
                 f"--upsampling {self.upsampling} does not go with the authors' U-Net; give "
                 "--upsampling transpose or --layers tutorial"
             )
+        if self.unet_outer_skip and self.layers == "authors":
+            raise UserError(
+                "--unet-outer-skip does not go with the authors' U-Net; give --layers tutorial"
+            )
         if not self.lambda_adversarial and not self.lambda_l1:
             raise UserError(
                 "--lambda-adversarial and --lambda-l1 are both 0, which leaves nothing to learn"

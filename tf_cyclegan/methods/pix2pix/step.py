@@ -136,4 +136,4 @@ def _generator(config: Config, seed: int, norm: str) -> keras.Model:
             seed=seed,
             dropout=config.dropout,
         )
-    return build_generator(config, seed, norm=norm, dropout=config.dropout)
+    return build_generator(config, seed, norm=norm)
