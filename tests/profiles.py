@@ -19,6 +19,15 @@ def profile(gamma, primaries):
     return _whole(tags, b"mntrRGB XYZ ")
 
 
+def grey_profile(gamma):
+    """An ICC profile of grey with one gamma."""
+    curve = struct.pack(">LH", 1, round(gamma * 256)) + bytes(2)
+    tags = {b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)}
+    tags |= {b"kTRC": b"curv\0\0\0\0" + curve}
+    tags[b"desc"] = b"desc\0\0\0\0" + struct.pack(">L", 5) + b"Grey\0" + bytes(78)
+    return _whole(tags, b"mntrGRAYXYZ ")
+
+
 def ink_profile(lab):
     """An ICC profile of four inks: a table of 2x2x2x2 colours, between which it interpolates.
 

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 import tifffile
 from PIL import Image, ImageCms
-from profiles import ADOBE_RGB, profile
+from profiles import ADOBE_RGB, grey_profile, profile
 
 from tf_cyclegan.data import deep_colour, scaled
 from tf_cyclegan.data import tiff as tiff_module
@@ -18,7 +18,7 @@ from tf_cyclegan.data.colour import to_srgb
 from tf_cyclegan.data.decode import decode
 from tf_cyclegan.data.encode import encode_samples
 from tf_cyclegan.data.fit import cut, fitted
-from tf_cyclegan.data.left_out import FRAMES
+from tf_cyclegan.data.left_out import FRAMES, NO_DATA
 from tf_cyclegan.data.picture import Picture, converted, resized
 from tf_cyclegan.data.scaled import ScaledImages
 from tf_cyclegan.data.sources import Domain, open_images
@@ -317,10 +317,16 @@ def test_rows_of_one_large_strip_are_read_alone(monkeypatch):
     tiff = Tiff(file, None)
     assert tiff.rows == 3
     np.testing.assert_array_equal(tiff.read(), written)
+    assert tiff.is_read_by_part
     file.truncate(len(file.getvalue()) - 5 * 7 * 5 * 2)
     np.testing.assert_array_equal(tiff.read(4, 1, 10, 5), written[4:14, 1:6])
     with pytest.raises(UnreadableImage, match="ends early"):
         tiff.read(14)
+    # One that is packed would have to be unpacked as a whole for every part of it.
+    monkeypatch.setattr(tiff_module, "LARGEST_PART", 20 * 7 * 5 * 2 - 1)
+    packed = tiff_by_hand(written, zlib.compress(written.tobytes()), {259: 8})
+    assert not Tiff(io.BytesIO(packed), None).is_read_by_part
+    np.testing.assert_array_equal(decode(packed).samples, written)
     planes = np.ascontiguousarray(written.transpose(2, 0, 1))
     separate = tiff_by_hand(written, [plane.tobytes() for plane in planes], {284: 2})
     np.testing.assert_array_equal(decode(separate).samples, written)
@@ -408,6 +414,20 @@ def test_ct_comes_in_hounsfield_units():
     np.testing.assert_array_equal(half.samples[..., 0], stored / 2 - 1024)
     with pytest.raises(TooManyPixels):
         decode(dicom(stored), max_pixels=47)
+
+
+def test_samples_that_mark_where_there_are_none_are_told():
+    """GDAL's tag, and the padding around a CT slice, which is rescaled with the others."""
+    heights = rng.normal(size=(8, 6)).astype(np.float32)
+    for there in (False, True):
+        heights[2, 3] = -9999 if there else 0
+        tag = (42113, 2, 6, b"-9999\0", True)
+        tifffile.imwrite(file := io.BytesIO(), heights, extratags=[tag])
+        assert decode(file.getvalue()).notes == (NO_DATA.format(-9999),) * there
+        stored = rng.integers(1, 4096, (8, 6))
+        stored[0] = 0 if there else 1
+        slice_ = decode(dicom(stored, PixelPaddingValue=0))
+        assert slice_.notes == (NO_DATA.format(-1024),) * there
 
 
 def test_dicom_of_other_kinds():
@@ -717,6 +737,19 @@ def test_deep_colours_become_srgb_as_those_of_8_bits():
     assert note and (changed[..., 3] == deep[..., 3]).all() and (changed != deep)[..., :3].any()
     for damaged in (ADOBE_RGB[:300], ADOBE_RGB[:16], b""):
         assert deep_colour.samples_to_srgb(deep, damaged) == (deep, deep_colour.LEFT)
+
+
+def test_deep_grey_becomes_that_of_srgb():
+    eight = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    by_littlecms, _ = to_srgb(Image.fromarray(eight), grey_profile(1.8))
+    file = io.BytesIO()
+    Image.fromarray(eight.astype(np.uint16) * 257).save(file, "PNG", icc_profile=grey_profile(1.8))
+    picture = decode(file.getvalue())
+    assert (picture.dtype, picture.notes) == ("uint16", ("converted to sRGB from Grey",))
+    assert np.abs(picture.samples[..., 0] / 257 - np.asarray(by_littlecms)).max() < 2
+    light = (eight / 255) ** (461 / 256)  # as the profile can say 1.8
+    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(picture.samples[..., 0] - 65535 * curved).max() <= 1
 
 
 def test_a_deep_colour_by_hand():

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..extras import how_to_install
 from ..pixels import TYPES
-from .left_out import FRAMES
+from .left_out import FRAMES, no_data
 from .unreadable import UnreadableImage, check_size, library_errors
 from .zips import unpacked
 
@@ -107,7 +107,9 @@ def read_dicom(encoded: bytes, max_pixels: int) -> tuple[np.ndarray, list[str]]:
         elif data.BitsAllocated == 1:
             samples = samples.astype(bool)
         elif samples.ndim == 2:
+            marked = samples == data.get("PixelPaddingValue")
             samples = _in_whole_numbers(np.asarray(apply_rescale(samples, data)))
+            notes += no_data(samples, samples[marked][0]) if marked.any() else []
             if data.PhotometricInterpretation == "MONOCHROME1":
                 notes.append("of MONOCHROME1, shown with light and dark exchanged; values are kept")
     return as_known_type(samples.reshape(*samples.shape[:2], -1)), notes

@@ -18,7 +18,7 @@ from ..settings import MAX_PIXELS
 from . import arrays, netpbm, tiff
 from .colour import CONVERTED, to_srgb
 from .deep_colour import samples_to_srgb
-from .left_out import FRAMES, left_out
+from .left_out import FRAMES, left_out, no_data
 from .metadata import PNG_MAGIC, without_metadata
 from .picture import Picture, converted, resized, simplest
 from .recognize import FORMATS, HEAD_BYTES, format_of, open_image
@@ -218,8 +218,9 @@ def _decode_deep_tiff(
     if file.is_plain and not file.is_beyond_pillow:
         return None
     samples = arrays.as_known_type(file.read())
+    marked = no_data(samples, file.no_data)
     samples, note = samples_to_srgb(samples, None if keep_colour_space else file.profile)
-    notes = [*([note] if note else []), *([FRAMES] if file.has_more_pages else [])]
+    notes = [*([note] if note else []), *marked, *([FRAMES] if file.has_more_pages else [])]
     if file.has_palette:
         notes.append(_PALETTE_LEFT)
     if file.has_alpha and file.channels in (2, 4) and not with_alpha:

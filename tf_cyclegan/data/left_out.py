@@ -1,10 +1,15 @@
 """What a file has more than is read of it: frames, bits, and how bright its colours are meant to be."""
 
+import numpy as np
 from PIL import Image
 
 from .metadata import PNG_MAGIC
 
 FRAMES = "several frames, of which the first is taken"
+NO_DATA = (
+    "samples of {:.10g}, which mark where there are none, are taken for others; --range-x keeps them "
+    "out of what becomes -1 to 1"
+)
 _GAMMA = 1 / 2.2
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 # Of colour, after ITU-T H.273: which light samples stand for, and of which red, green and blue.
@@ -28,6 +33,20 @@ def left_out(encoded: bytes, image: Image.Image) -> list[str]:
     if not image.info.get("icc_profile"):
         notes += _colours(encoded, image)
     return notes
+
+
+def no_data(samples: np.ndarray, mark: object) -> list[str]:
+    """What to say of samples that mark where a picture has none.
+
+    Args:
+        samples: Of a picture.
+        mark: What its file says that marks them, a number or one as text; anything else is passed over.
+    """
+    try:
+        value = float(str(mark).strip("\0 "))
+    except ValueError:
+        return []
+    return [NO_DATA.format(value)] if (samples == value).any() else []
 
 
 def _bits(encoded: bytes, image: Image.Image) -> int:

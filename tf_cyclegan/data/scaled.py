@@ -15,7 +15,7 @@ from ..settings import MAX_PIXELS, RunSettings
 from .arrays import as_known_type
 from .deep_colour import samples_to_srgb
 from .fit import ANY_SIZE, Fit, cut, fitted, place_of_cut
-from .left_out import FRAMES
+from .left_out import FRAMES, no_data
 from .picture import Picture, converted
 from .remembered import fingerprint, recall, remember
 from .sources import Domain
@@ -195,7 +195,7 @@ class ScaledImages:
         return Look(
             looks[0].channels,
             looks[0].dtype,
-            looks[0].notes,
+            tuple(dict.fromkeys(note for look in looks for note in look.notes)),
             min(look.low for look in looks),
             max(look.high for look in looks),
             sum(look.outside for look in looks),
@@ -204,9 +204,11 @@ class ScaledImages:
 
     def _part(self, tiff: Tiff, *place: int) -> Picture:
         profile = None if self._keep_colour_space else tiff.profile
-        samples, note = samples_to_srgb(as_known_type(tiff.read(*place)), profile)
-        notes = (*((note,) if note else ()), *((FRAMES,) if tiff.has_more_pages else ()))
-        return Picture(samples, notes, tiff.white)
+        samples = as_known_type(tiff.read(*place))
+        marked = no_data(samples, tiff.no_data)
+        samples, note = samples_to_srgb(samples, profile)
+        notes = [*([note] if note else []), *marked, *([FRAMES] if tiff.has_more_pages else [])]
+        return Picture(samples, tuple(notes), tiff.white)
 
     def _picture(self, index: int) -> Picture:
         with_alpha = self._wanted.channels in (2, 4)

@@ -28,7 +28,9 @@ GREY_FROM_WHITE, RGB, PALETTE, YCBCR = 0, 2, 3, 6
 NOT_CONVERTED = {5: "CMYK", YCBCR: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab"}
 SENSOR = (32803, 34892)
 SEPARATE = 2  # of the tag PlanarConfiguration: band after band
+LARGEST_PART = 2**28  # bytes of a row of tiles, or of a strip, that is unpacked for a part
 LARGE_TILE = 2**22  # pixels; a tile may be larger than its picture, but not by more
+NO_DATA = 42113  # GDAL's tag
 HORIZONTAL, FLOATING = 2, 3  # of the tag Predictor
 LOWEST_FIRST = 2  # of the tag FillOrder
 STRIP_BYTES = 2**20  # that are read at a time of what is not packed
@@ -50,6 +52,7 @@ class Tiff:
         extra: The tag ExtraSamples: what each channel beyond the photometric ones is.
         orientation: As in Exif.
         profile: The colour profile, or None.
+        no_data: What marks samples that are none, as GDAL writes it; None for nothing.
 
     Raises:
         UnreadableImage: It is damaged, or has too many pixels.
@@ -102,6 +105,7 @@ class Tiff:
             self._tile = (min(self.height, max(1, int(STRIP_BYTES / row_bytes))), self.width)
         self._fill_order = int(page.fillorder)
         self._jpeg_tables = page.jpegtables or b""
+        self.no_data = page.tags[NO_DATA].value if NO_DATA in page.tags else None
         self.profile = page.tags[34675].value if 34675 in page.tags else None
         is_preview = bool(page.subfiletype & 1) and 330 in page.tags  # the picture is in a SubIFD
         self.is_beyond_pillow = pages.parent.is_bigtiff and self._order == ">" and self.is_direct
@@ -173,8 +177,11 @@ class Tiff:
     @property
     def bytes(self) -> int:
         """What all samples take in memory."""
+        return self._bytes_of(self.height)
+
+    def _bytes_of(self, rows: int) -> int:
         size = self.dtype.itemsize if self.dtype is not None else 1
-        return self.height * self.width * self.channels * size
+        return rows * self.width * self.channels * size
 
     @property
     def is_direct(self) -> bool:
@@ -187,14 +194,20 @@ class Tiff:
 
     @property
     def is_read_by_part(self) -> bool:
-        """Whether parts are read as the whole would be: upright, no palette, no transparency."""
+        """Whether parts are read, as the whole would be: upright, no palette, no transparency."""
         try:
             self._check_packing()
         except UnreadableImage:
             return False
         is_upright = self.orientation == 1 and not self.has_alpha
         is_picture = not self._is_raw and not self._is_volume
-        return self.is_direct and is_upright and self._bits > 1 and is_picture
+        is_read = self.is_direct and self._bits > 1 and is_picture
+        return is_read and is_upright and self.has_small_parts
+
+    @property
+    def has_small_parts(self) -> bool:
+        """Whether little more than a part has to be unpacked for it: strips may be the whole."""
+        return self._bytes_of(self._tile[0]) <= LARGEST_PART
 
     @property
     def rows(self) -> int:

@@ -13,7 +13,7 @@ from ..data.carried import NOTHING, Carried, carried_of
 from ..data.colour import CONVERTED
 from ..data.deep_colour import samples_to_srgb
 from ..data.encode import write_tiff
-from ..data.left_out import FRAMES
+from ..data.left_out import FRAMES, no_data
 from ..data.tiff import Tiff
 from ..data.unreadable import UnreadableImage, library_errors
 from ..files import disk_errors, writing
@@ -36,7 +36,7 @@ class TiffRows:
 
     Attributes:
         profile: ICC profile that says what its colours are; None for sRGB.
-        notes: What was done to it that its owner should know.
+        notes: What was done to it, as far as it was read, that its owner should know.
 
     Raises:
         UnreadableImage: It is none, or has to be turned or made other samples first.
@@ -52,10 +52,11 @@ class TiffRows:
         self.has_alpha = takes.dtype == "uint8" and takes.channels == 3 and tiff.has_alpha
         fits = (tiff.dtype, tiff.channels) == (takes.dtype, takes.channels + self.has_alpha)
         is_colour = takes.channels != 3 or tiff.photometric not in GREY
-        if tiff.orientation != 1 or not tiff.is_direct or not is_colour or not fits:
+        is_stored_so = tiff.orientation == 1 and tiff.is_direct and tiff.has_small_parts
+        if not is_stored_so or not is_colour or not fits:
             raise UnreadableImage("it has to be decoded as a whole")
         self._keep_colour_space = keep_colour_space
-        self._pages = (FRAMES,) if tiff.has_more_pages else ()
+        self.notes = (FRAMES,) if tiff.has_more_pages else ()
         self.height, self.width = tiff.height, tiff.width
         self._rows, self._samples = range(0), np.zeros([0, 0, 0])
         self._read(0, 1)  # tells how it is packed, and what becomes of its colours
@@ -98,8 +99,10 @@ class TiffRows:
         if not (top >= self._rows.start and top + height <= self._rows.stop):
             profile = None if self._keep_colour_space else self._tiff.profile
             samples = self._tiff.read(top, 0, height, self.width)
+            marked = no_data(samples, self._tiff.no_data)
             self._samples, note = samples_to_srgb(samples, profile)
-            self.notes = (*((note,) if note else ()), *self._pages)
+            new = [*([note] if note else []), *marked]
+            self.notes = tuple(dict.fromkeys([*self.notes, *new]))
             self._rows = range(top, top + height)
         return self._samples[top - self._rows.start : top - self._rows.start + height]
 

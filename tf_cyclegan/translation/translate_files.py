@@ -157,7 +157,6 @@ def _translate_strips(
     profile = tiff.profile if job.gives == RGB8 else None
     carried = tiff.carried() if options.keep_exif else NOTHING
     carried = carried.elsewhere() if options.side_by_side else carried
-    options.notes.update(tiff.notes)
 
     def rows() -> Iterator[np.ndarray]:
         top = 0
@@ -178,6 +177,7 @@ def _translate_strips(
         write_rows(job.target, rows(), (tiff.height, width), job.gives, has_alpha, **said)
     except UnreadableImage as error:
         return Failure(job, str(error))
+    options.notes.update(tiff.notes)
     return None
 
 
