@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 from profiles import ADOBE_RGB, grey_profile, profile
 
 from tf_cyclegan.data import deep_colour, scaled
-from tf_cyclegan.data import tiff as tiff_module
+from tf_cyclegan.data import tiff_directory as tiff_module
 from tf_cyclegan.data.colour import to_srgb
 from tf_cyclegan.data.decode import decode
 from tf_cyclegan.data.encode import encode_samples
@@ -246,6 +246,14 @@ def test_colours_that_are_multiplied_by_their_transparency(dtype):
     if dtype == "uint8":
         rows = TiffRows(file, RGB8, 10**6)
         assert np.abs(rows.on_white(0, 9) - expected).max() <= 3
+
+
+def test_floating_colours_keep_their_transparency_as_a_band():
+    """Nobody says which number is white."""
+    there = samples("float32", 4)
+    file = io.BytesIO()
+    tifffile.imwrite(file, there, photometric="rgb", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(decode(file.getvalue()).samples, there)
 
 
 def test_other_pages_are_told_and_smaller_copies_are_none():

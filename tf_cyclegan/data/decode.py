@@ -11,17 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
 from ..pixels import RGB8, whole_range
 from ..settings import MAX_PIXELS
-from . import arrays, netpbm, tiff
+from . import arrays
 from .colour import CONVERTED, to_srgb
+from .deep import ALPHA_BAND, ORIENTATION, STRIP_PIXELS, decode_deep
 from .deep_colour import samples_to_srgb
-from .left_out import FRAMES, left_out, no_data
-from .metadata import PNG_MAGIC, without_metadata
-from .picture import Picture, converted, resized, simplest
+from .left_out import FRAMES, left_out
+from .metadata import without_metadata
+from .picture import Picture, converted, resized
 from .recognize import FORMATS, HEAD_BYTES, format_of, open_image
+from .tiff import Tiff
+from .tiff_directory import MAGIC
 from .unreadable import (
     TooManyPixels,
     UnreadableImage,
@@ -29,8 +32,6 @@ from .unreadable import (
 )
 from .unreadable import library_errors as _pillow
 
-STRIP_PIXELS = 2**20  # of a picture that are converted at a time, by the way of larger types
-_ORIENTATION = ExifTags.Base.Orientation
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -43,17 +44,6 @@ _UPRIGHT = {
 
 
 HALVES = ("left", "right")  # of a file that holds two pictures side by side
-
-
-_ALPHA_BAND = (
-    "the last band taken for transparency, as its tag ExtraSamples says, and laid on white "
-    "(with as many --channels-x as bands it stays one)"
-)
-
-
-_PALETTE_LEFT = (
-    "a palette of more than 8 bits, which is not applied: its numbers are taken for values"
-)
 
 
 def decode(
@@ -82,7 +72,7 @@ def decode(
             pictures of one width where one is asked for.
     """
     options = max_pixels, keep_colour_space, with_alpha
-    picture = _decode_deep(encoded, *options)
+    picture = decode_deep(encoded, *options)
     if picture is None:
         picture = _decode_what_is_whole(encoded, *options)
     return picture if half is None else _cut_half(picture, half)
@@ -184,98 +174,6 @@ def _cut_half(picture: Picture, half: str) -> Picture:
     return replace(picture, pixels=picture.pixels[:, left:right])
 
 
-def _decode_deep(
-    encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha: bool
-) -> Picture | None:
-    """Decode what Pillow does not know or would cut to 8 bits; None if it is not of that."""
-    if encoded.startswith(arrays.NPY):
-        return Picture(arrays.read_npy(encoded, max_pixels))
-    if encoded.startswith(arrays.NPZ):
-        return Picture(arrays.read_npz(encoded, max_pixels))
-    if encoded[:2] in netpbm.COLOUR:
-        deep = netpbm.read_deep_colour(encoded, max_pixels)
-        return None if deep is None else Picture(arrays.as_known_type(deep))
-    if arrays.is_dicom(encoded):
-        samples, notes = arrays.read_dicom(encoded, max_pixels)
-        return simplest(Picture(samples, tuple(notes)))
-    if encoded.startswith(tiff.MAGIC):
-        return _decode_deep_tiff(encoded, max_pixels, keep_colour_space, with_alpha)
-    if encoded.startswith(PNG_MAGIC) and encoded[24:26] in (b"\x10\2", b"\x10\4", b"\x10\6"):
-        return _decode_deep_png(encoded, max_pixels, keep_colour_space, with_alpha)
-    return None
-
-
-def _decode_deep_tiff(
-    encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha: bool
-) -> Picture | None:
-    try:
-        file = tiff.Tiff(io.BytesIO(encoded), max_pixels)
-    except TooManyPixels:
-        raise
-    except UnreadableImage:
-        return None  # Pillow may read it nevertheless
-    file.check_meaning()
-    if file.is_plain and not file.is_beyond_pillow:
-        return None
-    samples = arrays.as_known_type(file.read())
-    marked = no_data(samples, file.no_data)
-    samples, note = samples_to_srgb(samples, None if keep_colour_space else file.profile)
-    notes = [*([note] if note else []), *marked, *([FRAMES] if file.has_more_pages else [])]
-    if file.has_palette:
-        notes.append(_PALETTE_LEFT)
-    if file.has_alpha and file.channels in (2, 4) and not with_alpha:
-        samples = _array_on_white(samples, file.is_premultiplied)
-        notes.append(_ALPHA_BAND)
-    return simplest(Picture(_array_upright(samples, file.orientation), tuple(notes), file.white))
-
-
-def _decode_deep_png(
-    encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha: bool
-) -> Picture:
-    """Colour of 16 bits, or grey with transparency, which Pillow cuts to 8."""
-    width, height = (int.from_bytes(encoded[at : at + 4], "big") for at in (16, 20))
-    check_size(width, height, 1, max_pixels)
-    import tensorflow as tf
-
-    try:
-        samples = tf.io.decode_png(encoded, dtype=tf.uint16).numpy()
-    except tf.errors.OpError as error:
-        raise UnreadableImage("it is damaged, or ends early") from error
-    orientation = profile = None
-    with suppress(UnreadableImage), _pillow():  # damaged beside the picture, which is read by now
-        image = open_image(encoded)
-        profile = None if keep_colour_space else image.info.get("icc_profile")
-        orientation = image.getexif().get(_ORIENTATION)
-    samples, note = samples_to_srgb(samples, profile)
-    if samples.shape[2] in (2, 4) and not with_alpha:
-        samples = _array_on_white(samples)
-    return Picture(_array_upright(samples, orientation), (note,) if note else ())
-
-
-def _array_on_white(samples: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
-    """Samples `[H, W, C + 1]` of whole numbers, the last the transparency, as `[H, W, C]` on white."""
-    white = np.iinfo(samples.dtype).max
-    laid = np.empty([*samples.shape[:2], samples.shape[2] - 1], samples.dtype)
-    rows = max(1, STRIP_PIXELS // samples.shape[1])
-    for top in range(0, len(samples), rows):
-        strip = samples[top : top + rows].astype(np.float64)
-        alpha = strip[..., -1:] / white
-        there = strip[..., :-1] * (1 if is_premultiplied else alpha) + white * (1 - alpha)
-        laid[top : top + rows] = np.round(np.minimum(there, white))
-    return laid
-
-
-def _array_upright(samples: np.ndarray, orientation: object) -> np.ndarray:
-    """Turn `[H, W, C]` as an Exif orientation says."""
-    if orientation in (5, 6, 7, 8):
-        samples = samples.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        samples = samples[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        samples = samples[::-1]
-    return np.ascontiguousarray(samples)
-
-
 def _decode_what_is_whole(encoded: bytes, *options) -> Picture:
     try:
         return _decode(encoded, *options)
@@ -300,9 +198,9 @@ def _decode(encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha
     notes = []
     with suppress(UnreadableImage), _pillow():  # what is damaged beside the picture
         notes = left_out(encoded, image)
-    if encoded.startswith(tiff.MAGIC):
+    if encoded.startswith(MAGIC):
         with suppress(UnreadableImage):
-            notes += [FRAMES] if tiff.Tiff(io.BytesIO(encoded), None).has_more_pages else []
+            notes += [FRAMES] if Tiff(io.BytesIO(encoded), None).has_more_pages else []
     if Image.MAX_IMAGE_PIXELS is not None:
         # Pillow compares once more while it loads a TIFF. What was allowed here is allowed there.
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
@@ -334,7 +232,7 @@ def _leave_out_all_exif_but_the_orientation(image: Image.Image) -> None:
     """Pillow follows the other tags of a TIFF when it loads the pixels, and stumbles over them."""
     try:
         exif = image.getexif()
-        for tag in set(exif) - {_ORIENTATION}:
+        for tag in set(exif) - {ORIENTATION}:
             del exif[tag]
     except Exception:
         return  # loading tells whether the pixels are whole
@@ -343,7 +241,7 @@ def _leave_out_all_exif_but_the_orientation(image: Image.Image) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     """Turn as the orientation says; one that cannot be read is none."""
     try:
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION))
+        turn = _UPRIGHT.get(image.getexif().get(ORIENTATION))
     except Exception:
         return image
     if turn is None:
@@ -361,7 +259,7 @@ def _grey_or_colour(
     alpha = None
     if image.has_transparency_data:
         if format_ == "TIFF" and not with_alpha:
-            notes.append(_ALPHA_BAND)
+            notes.append(ALPHA_BAND)
         if with_alpha or profile:
             image = image.convert("RGBA")
             alpha = image.getchannel("A")

@@ -20,7 +20,8 @@ from .picture import Picture, converted
 from .remembered import fingerprint, recall, remember
 from .sources import Domain
 from .survey import COLOUR, Look, Survey, Wanted, look_at
-from .tiff import MAGIC, Tiff
+from .tiff import Tiff
+from .tiff_directory import MAGIC
 from .unreadable import UnreadableImage
 
 LARGE_PICTURE = 2**26  # bytes of a TIFF that is not decoded whole to cut patches from it
