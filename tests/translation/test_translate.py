@@ -247,6 +247,21 @@ def test_exif_that_cannot_be_written_is_left_out(run, tmp_path):
     assert exif_of(tmp_path / "0.jpg")[1][0x9003] == EXIF[0x9003]
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_a_comment_of_wide_letters_stays_readable(order, suffix, run, tmp_path):
+    """Exif 2.32: their bytes have the order of the block's numbers, and what is written has its own."""
+    exif = Image.Exif()
+    exif.endian = order
+    wide = "sch\u00f6n".encode("utf-16-le" if order == "<" else "utf-16-be")
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + wide
+    Image.fromarray(smooth()).save(tmp_path / "in.jpg", exif=exif.tobytes())
+    assert run(f"--input in.jpg --output out.{suffix}")[0] == 0
+    found = Image.open(tmp_path / f"out.{suffix}").getexif()
+    assert found.endian == "<"
+    assert found.get_ifd(0x8769)[0x9286][8:].decode("utf-16-le") == "sch\u00f6n"
+
+
 def test_a_place_on_earth_stays_while_it_is_true(run, tmp_path):
     """GeoTIFF 1.1: scale, tie point and keys; none of them where the pixels are others."""
     place = [

@@ -34,7 +34,8 @@ _SRGB = 1
 # tifffile writes no tags of other directories: tags that nobody has keep their places.
 BEFORE = 1
 MOST_BYTES = 65533  # of Exif in a JPEG
-_ASCII, _LONG, _LONG8 = 2, 4, 16  # types of TIFF
+_BYTE, _ASCII, _LONG, _LONG8 = 1, 2, 4, 16  # types of TIFF
+_UNICODE = b"UNICODE\0"  # before text of two bytes a letter, in the order of the block's numbers
 # GeoTIFF 1.1, section 7.1: scale, tie points, transformation, and the keys of the system.
 PLACE = {33550: 12, 33922: 12, 34264: 12, 34735: 3, 34736: 12, 34737: 2}  # and their types
 
@@ -59,6 +60,7 @@ class Carried:
             is_srgb: Its colours are sRGB.
         """
         exif = Image.Exif()
+        exif.endian = "<"
         exif.update({tag: _as_bytes(value) for tag, value in self.directories.get(0, {}).items()})
         for number in SUB_DIRECTORIES:
             if values := self.sub_directory(number, size, is_srgb):
@@ -81,7 +83,9 @@ class Carried:
         values = {**self.directories.get(0, {}), **self.place}
         tags: list = []
         for tag, value in values.items():
-            if isinstance(value, str | bytes):
+            if isinstance(value, bytes):
+                tags.append((tag, _BYTE, len(value), value))
+            elif isinstance(value, str):
                 text = _as_bytes(value) + b"\0"
                 tags.append((tag, _ASCII, len(text), text))
             elif tag in self.place:
@@ -151,6 +155,11 @@ def carried_of(image: Image.Image) -> Carried:
     kept = set(_KEPT) - ({_BASE.ImageDescription} if is_tiff else set())  # often of other programs
     found = {0: {tag: exif[tag] for tag in kept if tag in exif and _is_sound(tag, exif[tag])}}
     found |= {number: exif.get_ifd(number) for number in SUB_DIRECTORIES}
+    comment = found[_EXIF].get(_BASE.UserComment)
+    if exif.endian == ">" and isinstance(comment, bytes) and comment.startswith(_UNICODE):
+        letters = comment[len(_UNICODE) :]
+        swapped = b"".join(letters[i : i + 2][::-1] for i in range(0, len(letters), 2))
+        found[_EXIF] = dict(found[_EXIF]) | {_BASE.UserComment: _UNICODE + swapped}
     directories = {
         number: {
             tag: value
