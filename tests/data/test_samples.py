@@ -215,12 +215,48 @@ def test_jpeg_within_tiffs():
 
 
 @pytest.mark.parametrize(
+    ("mode", "format_", "method", "options"),
+    [
+        ("RGB", "WEBP", 50001, {"lossless": True}),
+        ("RGBA", "WEBP", 50001, {"lossless": True}),
+        *((mode, "JPEG2000", 34712, {"no_jp2": True}) for mode in ("L", "I;16", "RGB", "RGBA")),
+        ("RGB", "JPEG2000", 33005, {"no_jp2": True}),
+        ("YCbCr", "JPEG2000", 33003, {"no_jp2": True, "mct": 0}),
+    ],
+)
+def test_pictures_within_tiffs(mode, format_, method, options):
+    """WebP as GDAL packs tiles of the earth, JPEG 2000 as microscopes do: 16 rows and 8."""
+    colour = smooth(4 if mode == "RGBA" else 3, (24, 20))
+    expected = colour if mode != "L" else colour[..., :1]
+    if mode == "I;16":
+        expected = colour[..., :1].astype(np.uint16) * 200
+    image = Image.fromarray(expected.squeeze())
+    strips = []
+    for top, bottom in ((0, 16), (16, 24)):
+        strip = image.crop((0, top, 20, bottom))
+        if mode == "YCbCr":  # which the format does not say
+            strip = Image.merge("RGB", strip.convert("YCbCr").split())
+        strip.save(file := io.BytesIO(), format_, **options)
+        strips.append(file.getvalue())
+    photometric = 1 if mode in ("L", "I;16") else 2
+    tags = {259: method, 262: photometric, 278: 16}
+    picture = decode(tiff_by_hand(expected, strips, tags))
+    assert picture.dtype == expected.dtype.name
+    assert np.abs(picture.samples.astype(int) - expected).max() <= (4 if mode == "YCbCr" else 0)
+    for damaged in (strips[0][: len(strips[0]) // 2], strips[1]):
+        with pytest.raises(UnreadableImage):
+            decode(tiff_by_hand(expected, [damaged, strips[1]], tags))
+
+
+@pytest.mark.parametrize(
     ("channels", "dtype", "tags", "words"),
     [
         (2, "uint8", {259: 7}, "JPEG of 8 bits and 2 channels, which is not read .* tiffcp -c zip"),
         (5, "uint8", {259: 7}, "JPEG of 8 bits and 5 channels"),
         (1, "uint16", {259: 7}, "JPEG of 16 bits and 1 channels"),
-        (3, "uint8", {259: 34712, 262: 2}, "packed with JPEG 2000, which is not read"),
+        (3, "uint16", {259: 34712, 262: 2}, "packed with JPEG 2000 of 16 bits and 3 channels"),
+        (1, "uint8", {259: 50001}, "packed with WebP of 8 bits and 1 channels"),
+        (3, "uint8", {259: 34887, 262: 2}, "packed with LERC, which is not read"),
         (5, "uint16", {259: 4}, "packed with fax"),
         (4, "uint16", {262: 5}, "its colours are CMYK of 4 channels and 16 bits"),
         (1, "uint16", {262: 32803}, "a raw photograph"),

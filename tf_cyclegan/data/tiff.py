@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .tiff_directory import GREY_FROM_WHITE, Directory
-from .tiff_packing import JPEG, in_usual_order, unpack, unpack_bits, unpack_jpeg
+from .tiff_directory import GREY_FROM_WHITE, YCBCR, Directory
+from .tiff_packing import PICTURES, in_usual_order, unpack, unpack_bits, unpack_picture
 from .unreadable import UnreadableImage, check_size
 
 LARGE_TILE = 2**22  # pixels; a tile may be larger than its picture, but not by more
@@ -92,12 +92,15 @@ class Tiff(Directory):
                 packed = self._file.read(min(self._counts[number], 2 * rows * row_bytes + 2**16))
         except (IndexError, OSError, ValueError, OverflowError) as error:
             raise UnreadableImage("it ends early") from error
-        if self._compression == JPEG:
-            most = (self._tile[0], columns, channels)
-            content = unpack_jpeg(packed, self._jpeg_tables, most, self._is_ycbcr_jpeg)
-        else:
-            packed = in_usual_order(packed) if self._fill_order == LOWEST_FIRST else packed
-            content = unpack(packed, self._compression, rows, row_bytes)
+        if self._compression in PICTURES:
+            shape = (self._tile[0], columns, channels)
+            is_ycbcr = self.photometric == YCBCR
+            samples = unpack_picture(packed, self._compression, shape, self._jpeg_tables, is_ycbcr)
+            if len(samples) < rows:
+                raise UnreadableImage("it ends early")
+            return samples[:rows].astype(self.dtype)
+        packed = in_usual_order(packed) if self._fill_order == LOWEST_FIRST else packed
+        content = unpack(packed, self._compression, rows, row_bytes)
         if len(content) < rows * row_bytes:
             raise UnreadableImage("it ends early")
         content = content[: rows * row_bytes]

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .tiff_packing import BY_PILLOW, JPEG, NONE, READ, check_packing
+from .tiff_packing import BEYOND_PILLOW, BY_PILLOW, NONE, PICTURES, READ, check_packing
 from .unreadable import UnreadableImage, library_errors
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -89,7 +89,8 @@ class Directory:
         self.no_data = page.tags[NO_DATA].value if NO_DATA in page.tags else None
         self.profile = page.tags[34675].value if 34675 in page.tags else None
         is_preview = bool(page.subfiletype & 1) and 330 in page.tags  # the picture is in a SubIFD
-        self.is_beyond_pillow = pages.parent.is_bigtiff and self._order == ">" and self.is_direct
+        is_odd = pages.parent.is_bigtiff and self._order == ">"
+        self.is_beyond_pillow = self.is_direct and (is_odd or self._compression in BEYOND_PILLOW)
         self.has_more_pages = False
         with suppress(IndexError):  # smaller copies of the first are no pages
             self.has_more_pages = not pages[1].subfiletype & 1
@@ -167,11 +168,8 @@ class Directory:
     @property
     def is_direct(self) -> bool:
         """Whether its samples are values as they are read: no palette, no other colours than RGB."""
-        return self.photometric <= RGB or self._is_ycbcr_jpeg
-
-    @property
-    def _is_ycbcr_jpeg(self) -> bool:
-        return (self.photometric, self._compression, self.channels) == (YCBCR, JPEG, 3)
+        is_converted = self.photometric == YCBCR and self.channels == 3  # as it is unpacked
+        return self.photometric <= RGB or (is_converted and self._compression in PICTURES)
 
     @property
     def is_read_by_part(self) -> bool:

@@ -1,17 +1,30 @@
 """What a strip or tile of a TIFF holds, unpacked so that a few bytes cannot become gigabytes.
 
-Pillow unpacks: libtiff by way of a file made around the bytes, and JPEG, which says its size first.
+Pillow unpacks: libtiff by way of a file made around the bytes, and pictures, which say their size.
 """
 
 import io
 import struct
 
 import numpy as np
-from PIL import Image, JpegImagePlugin, TiffImagePlugin
+from PIL import (
+    Image,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from .unreadable import UnreadableImage, library_errors
 
-NONE, JPEG = 1, 7  # of the tag Compression
+NONE, JPEG, WEBP, J2K_YCBCR, J2K_RGB, J2K = (
+    1,
+    7,
+    50001,
+    33003,
+    33005,
+    34712,
+)  # of the tag Compression
 READ = {
     NONE: "nothing",
     5: "LZW",
@@ -21,13 +34,14 @@ READ = {
     32946: "deflate",
     34925: "LZMA",
     50000: "Zstandard",
+    WEBP: "WebP",
+    **dict.fromkeys((J2K_YCBCR, J2K_RGB, J2K), "JPEG 2000"),
 }
 BY_PILLOW = {2: "fax", 3: "fax", 4: "fax", 6: "JPEG of before 1995"}  # of whole pictures alone
-OTHERS = {
-    **{34661: "JBIG", 34887: "LERC", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL"},
-    **{33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"},
-}
-JPEG_CHANNELS = (1, 3, 4)
+BEYOND_PILLOW = (WEBP, J2K_YCBCR, J2K_RGB, J2K)
+OTHERS = {34661: "JBIG", 34887: "LERC", 50002: "JPEG XL", 52546: "JPEG XL"}
+# Pictures within strips and tiles: how many channels they have together.
+PICTURES = {JPEG: (1, 3, 4), WEBP: (3, 4), **dict.fromkeys((J2K_YCBCR, J2K_RGB, J2K), (1, 2, 3, 4))}
 _START, _END = b"\xff\xd8", b"\xff\xd9"  # of a JPEG
 # Adobe's marker, whose last byte says whether three channels are YCbCr (libjpeg would have to guess).
 _ADOBE = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0"
@@ -46,17 +60,17 @@ def check_packing(compression: int, channels: int, bits: int) -> None:
         UnreadableImage: They cannot.
     """
     is_known = compression in READ
-    if compression == JPEG:
-        is_known = channels in JPEG_CHANNELS and bits == 8
+    name = (BY_PILLOW | OTHERS | READ).get(compression, f"method {compression}")
+    if compression in PICTURES:
+        most = 16 if channels == 1 and READ[compression] == "JPEG 2000" else 8
+        is_known = channels in PICTURES[compression] and bits in (8, most)
+        name = f"{name.split(' of')[0]} of {bits} bits and {channels} channels"
     if is_known:
         return
-    name = (BY_PILLOW | OTHERS).get(compression, f"method {compression}")
-    if compression == JPEG:
-        name = f"JPEG of {bits} bits and {channels} channels"
     known = ", ".join(dict.fromkeys(READ.values()))
     raise UnreadableImage(
-        f"its samples are packed with {name}, which is not read ({known} are): "
-        "pack it anew, as libtiff's tiffcp -c zip IN.tif OUT.tif does"
+        f"its samples are packed with {name}, which is not read ({known} are): pack it anew, as "
+        "gdal_translate -co COMPRESS=DEFLATE IN.tif OUT.tif or tiffcp -c zip IN.tif OUT.tif do"
     )
 
 
@@ -80,36 +94,47 @@ def unpack(packed: bytes, compression: int, rows: int, row_bytes: int) -> bytes:
         return image.tobytes()
 
 
-def unpack_jpeg(packed: bytes, tables: bytes, shape: tuple[int, int, int], is_ycbcr: bool) -> bytes:
-    """Unpack a JPEG of a strip or tile.
+def unpack_picture(
+    packed: bytes, compression: int, shape: tuple[int, int, int], tables: bytes, is_ycbcr: bool
+) -> np.ndarray:
+    """Unpack the picture that a strip or tile is.
 
     Args:
-        packed: The JPEG, which may lack what `tables` has.
-        tables: The tag JPEGTables: a JPEG of tables alone, or nothing.
+        packed: Of a kind of `PICTURES`; a JPEG may lack what `tables` has.
+        compression: Which kind.
         shape: Rows, columns and channels that it holds; the last strip may have fewer rows.
-        is_ycbcr: Its three channels are YCbCr, and become RGB.
+        tables: The tag JPEGTables: a JPEG of tables alone, or nothing.
+        is_ycbcr: The three channels of a JPEG are YCbCr, and become RGB.
 
     Returns:
-        The samples of all its rows.
+        `[rows, columns, channels]`, all rows that it has.
 
     Raises:
         UnreadableImage: It is damaged, or of another shape.
     """
     rows, columns, channels = shape
-    common = tables.removeprefix(_START).removesuffix(_END)
-    marker = _ADOBE + bytes([is_ycbcr]) if channels == 3 else b""
-    whole = _START + marker + common + packed.removeprefix(_START)
-    with library_errors(), JpegImagePlugin.JpegImageFile(io.BytesIO(whole)) as image:
-        width, height = image.size
-        if width != columns or height > rows or image.layers != channels:
+    open_ = {JPEG: JpegImagePlugin.JpegImageFile, WEBP: WebPImagePlugin.WebPImageFile}
+    if compression == JPEG:
+        common = tables.removeprefix(_START).removesuffix(_END)
+        marker = _ADOBE + bytes([is_ycbcr]) if channels == 3 else b""
+        packed = _START + marker + common + packed.removeprefix(_START)
+    with (
+        library_errors(),
+        open_.get(compression, Jpeg2KImagePlugin.Jpeg2KImageFile)(io.BytesIO(packed)) as image,
+    ):
+        (width, height), there = image.size, len(image.getbands())
+        if compression == WEBP and (there, channels) == (3, 4):  # where all of it is opaque
+            image, there = image.convert("RGBA"), 4
+        if width != columns or height > rows or there != channels:
             raise UnreadableImage(
-                f"a strip or tile of {columns}x{rows} pixels and {channels} channels holds a JPEG of "
-                f"{width}x{height} and {image.layers}"
+                f"a strip or tile of {columns}x{rows} pixels of {channels} channels holds a picture of "
+                f"{width}x{height} and {there}"
             )
-        samples = np.asarray(image)
-    if channels == 4:  # Pillow turns over what it takes for ink
-        samples = 255 - samples
-    return samples.tobytes()
+        if compression == J2K_YCBCR and channels == 3:
+            image = Image.merge("YCbCr", image.split()).convert("RGB")
+        samples = np.asarray(image).reshape(height, width, channels)
+    # Pillow turns over what it takes for ink.
+    return 255 - samples if compression == JPEG and channels == 4 else samples
 
 
 def unpack_bits(content: bytes, rows: int, count: int, bits: int) -> np.ndarray:
