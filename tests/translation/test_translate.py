@@ -262,6 +262,17 @@ def test_a_comment_of_wide_letters_stays_readable(order, suffix, run, tmp_path):
     assert found.get_ifd(0x8769)[0x9286][8:].decode("utf-16-le") == "sch\u00f6n"
 
 
+@pytest.mark.parametrize("source", ["png", "jpg", "tif", "bmp"])
+def test_the_resolution_stays(source, run, tmp_path):
+    """Of scanners and microscopes, which write no Exif for it."""
+    Image.fromarray(smooth()).save(tmp_path / f"in.{source}", dpi=(300, 150))
+    for target in ("png", "jpg", "tif", "bmp"):
+        assert run(f"--input in.{source} --output out.{target} --overwrite")[0] == 0
+        written = Image.open(tmp_path / f"out.{target}").info["dpi"]
+        np.testing.assert_allclose([float(number) for number in written], (300, 150), rtol=1e-3)
+        assert b"Exif" not in (tmp_path / f"out.{target}").read_bytes()
+
+
 def test_a_place_on_earth_stays_while_it_is_true(run, tmp_path):
     """GeoTIFF 1.1: scale, tie point and keys; none of them where the pixels are others."""
     place = [

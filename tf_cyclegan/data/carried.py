@@ -29,6 +29,7 @@ _KEPT = (
 # The camera's own block does not survive a move, and places in the picture do not survive a turn.
 _SUBJECT_AREA = 0x9214
 _LEFT = (_BASE.MakerNote, _BASE.SubjectLocation, _SUBJECT_AREA, ExifTags.IFD.Interop)
+_INCH, _CENTIMETRE = 2, 3  # of the tag ResolutionUnit
 _SIZE = (_BASE.ExifImageHeight, _BASE.ExifImageWidth)
 _SRGB = 1
 # tifffile writes no tags of other directories: tags that nobody has keep their places.
@@ -53,7 +54,7 @@ class Carried:
     place: Mapping[int, Any] = field(default_factory=dict)
 
     def exif(self, size: tuple[int, int], is_srgb: bool) -> bytes | None:
-        """An Exif block for an upright picture; None for none.
+        """An Exif block for an upright picture; None where it would say nothing but the resolution.
 
         Args:
             size: Its height and width.
@@ -65,7 +66,8 @@ class Carried:
         for number in SUB_DIRECTORIES:
             if values := self.sub_directory(number, size, is_srgb):
                 exif.get_ifd(number).update(values)
-        block = exif.tobytes() if any(self.directories.values()) else b""
+        said = {tag for tags in self.directories.values() for tag in tags}
+        block = exif.tobytes() if said - {*_RESOLUTION, _BASE.ResolutionUnit} else b""
         return block if 0 < len(block) <= MOST_BYTES else None
 
     def sub_directory(self, number: int, size: tuple[int, int], is_srgb: bool) -> dict[int, Any]:
@@ -95,13 +97,23 @@ class Carried:
         tags += [(number - BEFORE, _LONG, 1, 0) for number in numbers]
         return [(*tag, True) for tag in tags]
 
+    @property
+    def dpi(self) -> tuple[float, float] | None:
+        """Pixels an inch, across and down; None where that is not said."""
+        values = self.directories.get(0, {})
+        factor = {_INCH: 1.0, _CENTIMETRE: 2.54}.get(values.get(_BASE.ResolutionUnit, _INCH))
+        if factor is None or not set(_RESOLUTION) <= set(values):
+            return None
+        across, down = (factor * float(values[tag]) for tag in _RESOLUTION)
+        return across, down
+
     def tiff_resolution(self) -> dict[str, Any]:
         """The resolution, as tifffile writes it."""
         values = self.directories.get(0, {})
         if not set(_RESOLUTION) <= set(values):
             return {}
         resolution = [float(values[tag]) for tag in _RESOLUTION]
-        return {"resolution": resolution, "resolutionunit": values.get(_BASE.ResolutionUnit, 2)}
+        return {"resolution": resolution, "resolutionunit": values.get(_BASE.ResolutionUnit, _INCH)}
 
     def add_to_tiff(self, file: BinaryIO, size: tuple[int, int], is_srgb: bool) -> None:
         """Put the other directories behind a TIFF that has `tiff_tags`.
@@ -139,11 +151,15 @@ NOTHING = Carried()
 
 def read_carried(encoded: bytes) -> Carried:
     """Read what is to be carried over. What is damaged is left out."""
-    if encoded.startswith(PNG_MAGIC) and b"eXIf" not in encoded and b"type exif" not in encoded:
-        return NOTHING  # Pillow would decode the picture to look behind it
+    has_no_exif = (
+        encoded.startswith(PNG_MAGIC) and b"eXIf" not in encoded and b"type exif" not in encoded
+    )
     try:
         with library_errors():
-            return carried_of(open_image(encoded))
+            image = open_image(encoded)
+            if has_no_exif:  # Pillow would decode the picture to look behind it
+                return Carried({0: _resolution(image)})
+            return carried_of(image)
     except UnreadableImage:
         return NOTHING
 
@@ -154,6 +170,8 @@ def carried_of(image: Image.Image) -> Carried:
     is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
     kept = set(_KEPT) - ({_BASE.ImageDescription} if is_tiff else set())  # often of other programs
     found = {0: {tag: exif[tag] for tag in kept if tag in exif and _is_sound(tag, exif[tag])}}
+    if not set(_RESOLUTION) & set(found[0]):
+        found[0] |= _resolution(image)
     found |= {number: exif.get_ifd(number) for number in SUB_DIRECTORIES}
     comment = found[_EXIF].get(_BASE.UserComment)
     if exif.endian == ">" and isinstance(comment, bytes) and comment.startswith(_UNICODE):
@@ -170,6 +188,14 @@ def carried_of(image: Image.Image) -> Carried:
     }
     is_placed = is_tiff and exif.get(_BASE.Orientation, 1) == 1
     return Carried(directories, _place(image) if is_placed else {})
+
+
+def _resolution(image: Image.Image) -> dict[int, Any]:
+    """What a file says of its resolution outside of Exif, as Exif says it."""
+    dpi = image.info.get("dpi")
+    if not isinstance(dpi, tuple) or not all(map(_is_sound, _RESOLUTION, dpi)):
+        return {}
+    return dict(zip(_RESOLUTION, dpi, strict=True)) | {_BASE.ResolutionUnit: _INCH}
 
 
 def _place(image: TiffImagePlugin.TiffImageFile) -> dict[int, Any]:

@@ -15,6 +15,7 @@ from ..pixels import RGB8, PixelFormat
 from .targets import Kind
 
 WITH_EXIF = ("JPEG", "PNG", "WEBP", "AVIF")  # what is written with Exif, beside TIFF
+WITH_DPI = ("JPEG", "PNG", "BMP")  # and with a resolution beside it
 QUALITY = 95  # of what loses detail, where nothing else is asked for
 
 
@@ -122,5 +123,7 @@ def encode_picture(picture: Picture, kind: Kind, quality: int | None = None) -> 
     if kind.format in WITH_EXIF:
         exif = picture.carried.exif(pixels.shape[:2], picture.profile is None)
         options |= {"exif": exif} if exif else {}
+    if kind.format in WITH_DPI and picture.carried.dpi is not None:
+        options["dpi"] = picture.carried.dpi
     Image.fromarray(pixels).save(file, kind.format, icc_profile=picture.profile, **options)
     return file.getvalue()
