@@ -130,6 +130,14 @@ def test_tiles_come_close_and_seams_do_not_show(area, at_once, tiled, monkeypatc
     assert error < 0.5 * apart
 
 
+def test_tiles_are_as_small_as_their_number_allows():
+    """Three of 1536 would cover 4480 pixels of 4096."""
+    tiled = Tiled(keras.Sequential(), 4, 1536)
+    for size, tile, count in ((4096, 1408, 3), (1536, 1536, 1), (1537, 804, 2), (1500, 1500, 1)):
+        assert tiled._tile(Area(size, size, None)) == (tile, tile)
+        assert len(tiles._starts(size, tile, 4)) == count
+
+
 def test_tiles_cover_and_their_weights_are_one():
     for size, tile, multiple in ((150, 96, 4), (97, 96, 32), (1000, 128, 8), (90, 96, 4)):
         starts = tiles._starts(size, tile, multiple)
@@ -234,6 +242,18 @@ def test_what_cannot_be_tiled_is_translated_at_once_or_not_at_all(
         (failure,) = translate_files(small, jobs, Options(10**6))
     assert failure.job.source.name == "large.tif" and "230x150 needs" in failure.reason
     assert [path.name for path in tmp_path.glob("*.out.tif")] == ["small.out.tif"]
+
+
+def test_a_search_takes_little_by_pixel():
+    """CoGAN's has a loop, and its ends alone are as large as the picture: uint8 and float32."""
+
+    def search(images):
+        found = tf.image.resize(images, [8, 8])
+        found = tf.while_loop(lambda i, _: i < 3, lambda i, x: (i + 1, 0.9 * x), (0, found))[1]
+        return tf.image.resize(found, tf.shape(images)[1:3])
+
+    door = Translator(search, 1).translate_images.get_concrete_function()
+    assert 15 <= needs_of_function(door).by_pixel <= 45  # one of the ends, and not more than both
 
 
 def test_memory_is_counted(network):

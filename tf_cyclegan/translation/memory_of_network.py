@@ -53,15 +53,19 @@ def needs_of_function(function) -> Needs:
         function: A concrete function of one argument, images `[N, H, W, C]` of any size.
     """
     frozen = convert_variables_to_constants_v2(function)
-    images = frozen.inputs[0]
-    # Of open sizes; with a known one put in its place, TensorFlow works out the sizes of all.
-    graph = tf.Graph()
-    with graph.as_default():
-        known = tf.compat.v1.placeholder(images.dtype, [1, TRIED, TRIED, images.shape[-1]])
-        names = [tensor.name for tensor in frozen.outputs]
-        given = {images.name: known}
-        graph.outputs = tf.import_graph_def(frozen.graph.as_graph_def(), given, names, name="")
-    return Needs(_peak(graph) / TRIED**2)
+    images, definition = frozen.inputs[0], frozen.graph.as_graph_def()
+    names = [tensor.name for tensor in frozen.outputs]
+
+    def peak(side: int) -> int:
+        # Of open sizes; with a known one put in its place, TensorFlow works out the sizes of all.
+        graph = tf.Graph()
+        with graph.as_default():
+            known = tf.compat.v1.placeholder(images.dtype, [1, side, side, images.shape[-1]])
+            graph.outputs = tf.import_graph_def(definition, {images.name: known}, names, name="")
+        return _peak(graph)
+
+    # What does not grow with the picture, as the weights that are constants here, cancels out.
+    return Needs((peak(2 * TRIED) - peak(TRIED)) / (3 * TRIED**2))
 
 
 def _peak(graph) -> int:
@@ -69,11 +73,12 @@ def _peak(graph) -> int:
     operations = graph.get_operations()
     root: dict = {}
     last_use: dict = {}
-    for place, operation in enumerate(operations):
+    for operation in operations:
         for tensor in operation.outputs:
             alias = operation.type in _ALIASES and operation.inputs
             source = operation.inputs[0].ref() if alias else tensor.ref()
             root[tensor.ref()] = root.get(source, source)
+    for place, operation in enumerate(operations):
         for tensor in operation.inputs:
             last_use[root[tensor.ref()]] = place
     for tensor in graph.outputs:
@@ -85,7 +90,7 @@ def _peak(graph) -> int:
             if root[tensor.ref()] == tensor.ref():
                 size = _bytes(tensor)
                 alive += size
-                end = last_use.get(tensor.ref(), place)
+                end = max(last_use.get(tensor.ref(), place), place)  # loops use what comes later
                 ends[end] = ends.get(end, 0) + size
         peak = max(peak, alive + _inside(graph, operation))
         alive -= ends.pop(place, 0)

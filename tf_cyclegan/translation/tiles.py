@@ -106,7 +106,15 @@ class Tiled:
         return values
 
     def _tile(self, area: Area) -> tuple[int, int]:
-        height, width = (min(self._side, self._fitting(max(side, 8))) for side in _size(area))
+        """Height and width of the smallest tiles of which no more are needed than of the largest."""
+
+        def smallest(size: int) -> int:
+            if size <= self._side:
+                return self._fitting(max(size, 8))
+            count = len(_starts(size, self._side, self._multiple))
+            return self._fitting(math.ceil((size - 2 * MARGIN) / count) + 2 * MARGIN)
+
+        height, width = map(smallest, _size(area))
         return height, width
 
     def _thumbnail(self, area: Area) -> np.ndarray:
