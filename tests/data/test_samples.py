@@ -15,7 +15,7 @@ from profiles import ADOBE_RGB, grey_profile, profile
 from tf_cyclegan.data import deep_colour, scaled
 from tf_cyclegan.data import tiff_directory as tiff_module
 from tf_cyclegan.data.colour import to_srgb
-from tf_cyclegan.data.decode import decode
+from tf_cyclegan.data.decode import decode, decode_profile
 from tf_cyclegan.data.encode import encode_samples
 from tf_cyclegan.data.fit import cut, fitted
 from tf_cyclegan.data.left_out import FRAMES, NO_DATA
@@ -133,7 +133,7 @@ def tiff_by_hand(samples, packed, tags=(), bits=None):
     """A TIFF of one strip, or of several where `packed` is a list, whose tags are whole numbers."""
     strips = packed if isinstance(packed, list) else [packed]
     height, width, channels = samples.shape
-    start = 8 + 2 + 12 * 12 + 4 + 8 * len(strips)
+    start = 8 + 2 + 12 * 14 + 4 + 8 * len(strips)
     places = [start + sum(map(len, strips[:i])) for i in range(len(strips))]
     values = {256: width, 257: height, 258: bits or 8 * samples.itemsize, 259: 1, 262: 1}
     values |= {273: places, 277: channels, 278: height, 279: list(map(len, strips)), 284: 1}
@@ -352,6 +352,14 @@ def test_colour_of_netpbm_keeps_its_bits():
             decode(damaged)
     with pytest.raises(TooManyPixels):
         decode(b"P6 99999 99999 65535\n")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_tags_that_hold_numbers_in_place_of_bytes_cost_nothing(dtype):
+    written = samples(dtype, 1)
+    encoded = tiff_by_hand(written, written.tobytes(), {34675: 7, 347: 7, 42113: 7})
+    np.testing.assert_array_equal(decode(encoded).samples, written)
+    assert decode_profile(encoded) is None
 
 
 def test_rows_of_one_large_strip_are_read_alone(monkeypatch):

@@ -140,7 +140,7 @@ def decode_profile(encoded: bytes) -> bytes | None:
             profile = open_image(encoded).info.get("icc_profile")
     except UnreadableImage:
         return None
-    return profile if profile and profile[16:20] == b"RGB " else None
+    return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None
 
 
 def rgb_of(image: Image.Image) -> Image.Image:

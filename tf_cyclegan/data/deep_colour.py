@@ -68,7 +68,7 @@ def samples_to_srgb(samples: np.ndarray, profile: bytes | None) -> tuple[np.ndar
         The samples, and what was done or not done to them that is to be told, or None. Those whose
         profile changes no colour by more than `NEAR` are left as they are, to the bit.
     """
-    if profile is None:
+    if not isinstance(profile, bytes):  # in what is damaged it may be a number
         return samples, None
     channels = _CHANNELS.get(profile[16:20], 0)
     if not channels or samples.shape[2] not in (channels, channels + 1):

@@ -85,9 +85,11 @@ class Directory:
             row_bytes = self.width * (1 if self._separate else self.channels) * self._bits / 8
             self._tile = (min(self.height, max(1, int(STRIP_BYTES / row_bytes))), self.width)
         self._fill_order = int(page.fillorder)
-        self._jpeg_tables = page.jpegtables or b""
+        # In what is damaged they may be numbers.
+        self._jpeg_tables = page.jpegtables if isinstance(page.jpegtables, bytes) else b""
         self.no_data = page.tags[NO_DATA].value if NO_DATA in page.tags else None
-        self.profile = page.tags[34675].value if 34675 in page.tags else None
+        profile = page.tags[34675].value if 34675 in page.tags else None
+        self.profile = profile if isinstance(profile, bytes) else None
         is_preview = bool(page.subfiletype & 1) and 330 in page.tags  # the picture is in a SubIFD
         is_odd = pages.parent.is_bigtiff and self._order == ">"
         self.is_beyond_pillow = self.is_direct and (is_odd or self._compression in BEYOND_PILLOW)
