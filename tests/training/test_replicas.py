@@ -76,7 +76,9 @@ HELD_BACK = {
     "penalty_every": 2,
     "discriminator_norm": "spectral",
     "discriminator_halvings": 2,
+    "discriminator_scales": 2,
 }
+PLATEAU = {"decay": "plateau", "decay_start": 0.0}
 
 
 def start_workers(configs, dtype="float64"):
@@ -180,7 +182,7 @@ OTHERS = {  # simgan's step is feature_loss's but for features, and dclgan's goe
     "pix2pix": PIX2PIX,
     "cogan": COGAN,
     "bigan": BiGANConfig(**SMALL | HELD_BACK),
-    "feature_loss": FeatureLossConfig(feature_layer="conv", feature_size=20, **SMALL),
+    "feature_loss": FeatureLossConfig(feature_layer="conv", feature_size=20, **SMALL | PLATEAU),
     "cut": CUTConfig(**CONTRASTIVE, flip_equivariance=True),
 }
 

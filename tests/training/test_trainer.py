@@ -53,6 +53,8 @@ HELD_BACK = {
     "penalty_every": 2,
     "discriminator_norm": "spectral",
     "warmup_steps": 3,
+    "decay": "plateau",
+    "decay_start": 0.0,
     "rotate": 5.0,
     "color_jitter": 0.1,
     "held_out": 0.3,

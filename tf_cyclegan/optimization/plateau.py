@@ -63,17 +63,17 @@ class Plateau:
                 "choose another --decay"
             )
         share, total, best, bad = self.variables.values()
+        nothing = tf.zeros_like(total)
         is_watched = step >= self._first
-        added = tf.add_n(watched)
-        loss = total + tf.where(is_watched, added, tf.zeros_like(added))
+        loss = total + tf.where(is_watched, tf.add_n(watched), nothing)
         is_end = is_watched & ((step + 1 - self._first) % self._window == 0)
         is_better = loss < best * (1 - THRESHOLD)
-        count = tf.where(is_better, 0.0, bad + 1.0)
+        count = tf.where(is_better, nothing, bad + 1)
         falls = is_end & (count > PATIENCE)
         share.assign(tf.where(falls, FACTOR * share, share))
-        bad.assign(tf.where(falls, 0.0, tf.where(is_end, count, bad)))
+        bad.assign(tf.where(falls, nothing, tf.where(is_end, count, bad)))
         best.assign(tf.where(is_end & is_better, loss, best))
-        total.assign(tf.where(is_end, tf.zeros_like(loss), loss))
+        total.assign(tf.where(is_end, nothing, loss))
 
 
 class PlateauRate(keras.optimizers.schedules.LearningRateSchedule):
