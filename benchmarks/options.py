@@ -32,8 +32,13 @@ OPTIONS: dict[str, dict] = {
     "--adversarial-loss hinge": {"adversarial_loss": "hinge"},
     "--discriminator-norm spectral": {"discriminator_norm": "spectral"},
     "--discriminator-halvings 2": {"discriminator_halvings": 2},
+    "... --discriminator-scales 2": {"discriminator_halvings": 2, "discriminator_scales": 2},
+    "--unet-outer-skip": {"unet_outer_skip": True},
+    "--dropout 0": {"dropout": 0.0},
+    "--pool-size 50": {"pool_size": 50},
     "--lambda-identity 0": {"lambda_identity": 0.0},
     "--decay cosine --warmup-steps 100": {"decay": "cosine", "warmup_steps": 100},
+    "--decay plateau": {"decay": "plateau"},
 }
 WARM_UP = 2  # steps that trace and allocate
 MEMORY_STEPS = 3

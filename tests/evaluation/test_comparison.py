@@ -268,7 +268,7 @@ def test_a_commands_error_is_told_and_the_others_are_stopped(tiny_config):
         "long": [["train", "--run-dir", str(run)]],
         "wrong": [["export", "--run", "missing"]],
     }
-    with pytest.raises(UserError, match="wrong: missing is not the folder of a run"):
+    with pytest.raises(UserError, match="wrong: there is no folder of a run missing"):
         run_commands(commands, 2)
     with run.held():  # nobody is at work there any more
         pass
