@@ -55,6 +55,24 @@ def decode_deep(
     return None
 
 
+def read_tiff(file: Tiff, keep_colour_space: bool, *place: int) -> Picture:
+    """Read a TIFF as it is stored, or a part of it, but for its colours, which become sRGB.
+
+    Args:
+        file: Of a kind that is read so.
+        keep_colour_space: Leave them as they are, too.
+        *place: Top, left, height and width of the part.
+
+    Raises:
+        UnreadableImage: It is damaged, or its samples are of no known type.
+    """
+    samples = arrays.as_known_type(file.read(*place))
+    marked = no_data(samples, file.no_data)
+    samples, note = samples_to_srgb(samples, None if keep_colour_space else file.profile)
+    notes = [*([note] if note else []), *marked, *([FRAMES] if file.has_more_pages else [])]
+    return Picture(samples, tuple(notes), file.white)
+
+
 def _decode_deep_tiff(
     encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha: bool
 ) -> Picture | None:
@@ -67,10 +85,8 @@ def _decode_deep_tiff(
     file.check_meaning()
     if file.is_plain and not file.is_beyond_pillow:
         return None
-    samples = arrays.as_known_type(file.read())
-    marked = no_data(samples, file.no_data)
-    samples, note = samples_to_srgb(samples, None if keep_colour_space else file.profile)
-    notes = [*([note] if note else []), *marked, *([FRAMES] if file.has_more_pages else [])]
+    picture = read_tiff(file, keep_colour_space)
+    samples, notes = picture.samples, list(picture.notes)
     if file.has_palette:
         notes.append(PALETTE_LEFT)
     is_laid = file.has_alpha and file.channels in (2, 4) and samples.dtype.kind == "u"

@@ -12,10 +12,8 @@ from ..errors import UserError
 from ..pixels import whole_range
 from ..progress import ProgressLine
 from ..settings import MAX_PIXELS, RunSettings
-from .arrays import as_known_type
-from .deep_colour import samples_to_srgb
+from .deep import read_tiff
 from .fit import ANY_SIZE, Fit, cut, fitted, place_of_cut
-from .left_out import FRAMES, no_data
 from .picture import Picture, converted
 from .remembered import fingerprint, recall, remember
 from .sources import Domain
@@ -25,9 +23,8 @@ from .tiff_directory import MAGIC
 from .unreadable import UnreadableImage
 
 LARGE_PICTURE = 2**26  # bytes of a TIFF that is not decoded whole to cut patches from it
-PART_OF_PICTURE = (
-    2**24
-)  # bytes of such a one that are looked at at a time, and at least a row of tiles
+# Bytes of such a one that are looked at at a time, and at least a row of tiles.
+PART_OF_PICTURE = 2**24
 CACHE_BYTES = 2**30  # a domain whose scaled images fit in this is decoded once and kept
 
 
@@ -190,7 +187,8 @@ class ScaledImages:
         advance(0, more=len(tops))
         looks = []
         for top in tops:
-            part = self._part(tiff, top, 0, min(at_once, tiff.height - top), tiff.width)
+            rows = min(at_once, tiff.height - top)
+            part = read_tiff(tiff, self._keep_colour_space, top, 0, rows, tiff.width)
             looks.append(look_at(part, self._as_wanted(part), self._wanted))
             advance()
         return Look(
@@ -202,14 +200,6 @@ class ScaledImages:
             sum(look.outside for look in looks),
             sum(look.samples for look in looks),
         )
-
-    def _part(self, tiff: Tiff, *place: int) -> Picture:
-        profile = None if self._keep_colour_space else tiff.profile
-        samples = as_known_type(tiff.read(*place))
-        marked = no_data(samples, tiff.no_data)
-        samples, note = samples_to_srgb(samples, profile)
-        notes = [*([note] if note else []), *marked, *([FRAMES] if tiff.has_more_pages else [])]
-        return Picture(samples, tuple(notes), tiff.white)
 
     def _picture(self, index: int) -> Picture:
         with_alpha = self._wanted.channels in (2, 4)
@@ -254,7 +244,8 @@ class ScaledImages:
             with self._large_tiff(index) if self._kept is None else nullcontext() as tiff:
                 if tiff is not None:
                     place = place_of_cut((tiff.height, tiff.width), shape, shares)
-                    return self._made(self._part(tiff, *place, *shape).samples)
+                    part = read_tiff(tiff, self._keep_colour_space, *place, *shape)
+                    return self._made(part.samples)
         except UnreadableImage as error:
             self.lost = f"{self._domain.names[index]} ({error})"
             raise

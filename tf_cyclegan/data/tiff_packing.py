@@ -17,14 +17,8 @@ from PIL import (
 
 from .unreadable import UnreadableImage, library_errors
 
-NONE, JPEG, WEBP, J2K_YCBCR, J2K_RGB, J2K = (
-    1,
-    7,
-    50001,
-    33003,
-    33005,
-    34712,
-)  # of the tag Compression
+# Of the tag Compression.
+NONE, JPEG, WEBP, J2K_YCBCR, J2K_RGB, J2K = 1, 7, 50001, 33003, 33005, 34712
 READ = {
     NONE: "nothing",
     5: "LZW",

@@ -11,9 +11,8 @@ from PIL import TiffImagePlugin
 
 from ..data.carried import NOTHING, Carried, carried_of
 from ..data.colour import CONVERTED
-from ..data.deep_colour import samples_to_srgb
+from ..data.deep import read_tiff
 from ..data.encode import write_tiff
-from ..data.left_out import FRAMES, no_data
 from ..data.tiff import Tiff
 from ..data.unreadable import UnreadableImage, library_errors
 from ..files import disk_errors, writing
@@ -56,7 +55,7 @@ class TiffRows:
         if not is_stored_so or not is_colour or not fits:
             raise UnreadableImage("it has to be decoded as a whole")
         self._keep_colour_space = keep_colour_space
-        self.notes = (FRAMES,) if tiff.has_more_pages else ()
+        self.notes: tuple[str, ...] = ()
         self.height, self.width = tiff.height, tiff.width
         self._rows, self._samples = range(0), np.zeros([0, 0, 0])
         self._read(0, 1)  # tells how it is packed, and what becomes of its colours
@@ -97,12 +96,9 @@ class TiffRows:
     def _read(self, top: int, height: int) -> np.ndarray:
         """Rows, which are kept until others are asked for: tiles beside each other share them."""
         if not (top >= self._rows.start and top + height <= self._rows.stop):
-            profile = None if self._keep_colour_space else self._tiff.profile
-            samples = self._tiff.read(top, 0, height, self.width)
-            marked = no_data(samples, self._tiff.no_data)
-            self._samples, note = samples_to_srgb(samples, profile)
-            new = [*([note] if note else []), *marked]
-            self.notes = tuple(dict.fromkeys([*self.notes, *new]))
+            part = read_tiff(self._tiff, self._keep_colour_space, top, 0, height, self.width)
+            self._samples = part.samples
+            self.notes = tuple(dict.fromkeys([*self.notes, *part.notes]))
             self._rows = range(top, top + height)
         return self._samples[top - self._rows.start : top - self._rows.start + height]
 
