@@ -34,6 +34,13 @@ PHOTOS = {
     "photos_128_unet": replace(_PHOTOS, image_size=128, generator="unet"),
     "photos_128_narrow": replace(_PHOTOS, image_size=128, filters=32),
 }
+# Of benchmarks.peers: what is trained, and its learning rate.
+PEERS = {
+    "cyclegan": ("demo_64", 2e-4),
+    "cyclegan_fast": ("demo_64", 5e-4),
+    "fastcut": ("fastcut_64", 2e-4),
+    "fastcut_fast": ("fastcut_64", 5e-4),
+}
 # For the tests, which do not wait for XLA.
 TINY = {
     "tiny_resnet": replace(

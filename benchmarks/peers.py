@@ -27,10 +27,11 @@ from tf_cyclegan.evaluation.distribution import sliced_wasserstein, total_variat
 from tf_cyclegan.evaluation.paired import l1, ssim
 from tf_cyclegan.files import write_file
 
+from .cases import PEERS
 from .pictures import read_pixels
 from .turns import ROOT, child_environment
 
-COLUMNS = {"l1": "L1", "ssim": "SSIM", "sliced wasserstein": "SWD", "total variation": "TV"}
+COLUMNS = comparison.COLUMNS | {"total variation": "TV"}
 
 
 def trained(torch: str, archive: Path, minutes: float, folder: Path, peer_and_seed) -> None:
@@ -88,7 +89,7 @@ def main() -> None:
     parser.add_argument("dataset", help="emoji, earth, or a .zip with trainA, trainB, testA, testB")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the processor, a run")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--peers", nargs="+", default=["cyclegan", "fastcut"])
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=["cyclegan", "fastcut"])
     parser.add_argument("--torch", required=True, help="the Python that has PyTorch")
     parser.add_argument("--beside", type=Path, nargs="*", default=[], help="folders of `compare`")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each")
@@ -103,11 +104,7 @@ def main() -> None:
     for peer in args.peers:
         folders = [args.output / peer / f"seed_{seed}" for seed in range(args.seeds)]
         rows.append(row_of(peer, folders, archive))
-    columns = {
-        f"{name} {arrow}": f"{heading} {arrow}"
-        for arrow in ARROWS.values()
-        for name, heading in COLUMNS.items()
-    }
+    columns = comparison.main_numbers(rows, COLUMNS)
     table = comparison.markdown(comparison.cells_of(rows, columns, "method"))
     write_file(args.output / "table.md", table)
     print(table)

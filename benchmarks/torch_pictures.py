@@ -16,18 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .cases import case
+from .cases import PEERS, case
 from .pictures import read_pixels
 from .pytorch import TorchCycleGAN
 from .pytorch_cut import TorchCUT
-
-# By the names of benchmarks.peers: what is trained, and its learning rate.
-PEERS = {
-    "cyclegan": ("demo_64", 2e-4),
-    "cyclegan_fast": ("demo_64", 5e-4),
-    "fastcut": ("fastcut_64", 2e-4),
-    "fastcut_fast": ("fastcut_64", 5e-4),
-}
 
 
 def read(archive: str, folder: str) -> tuple[list[str], torch.Tensor]:

@@ -227,13 +227,13 @@ def every_number(rows: Sequence[Row]) -> dict[str, str]:
     return {name: name for name in names}
 
 
-def main_numbers(rows: Sequence[Row]) -> dict[str, str]:
-    """The columns of `COLUMNS`, a direction after the other, with their headings."""
+def main_numbers(rows: Sequence[Row], metrics: Mapping[str, str] = COLUMNS) -> dict[str, str]:
+    """The columns of some metrics that rows have, a direction after the other, with their headings."""
     known = every_number(rows)
     columns = {
         f"{name} {arrow}": f"{heading} {arrow}"
         for arrow in ARROWS.values()
-        for name, heading in COLUMNS.items()
+        for name, heading in metrics.items()
     }
     return {name: heading for name, heading in columns.items() if name in known}
 
