@@ -306,7 +306,7 @@ PHOTOS: dict[str, Any] = {
     "decay_start": 0.5,
 }
 
-# Small enough for two CPU cores; chosen by benchmarks/demo_search.py. CycleGAN's own has more.
+# Small enough for two CPU cores; chosen by benchmarks/demo_search.py.
 DEMO: dict[str, Any] = {
     "image_size": 64,
     "load_size": 64,
