@@ -6,7 +6,13 @@ from .cogan import (
     generator_head,
     generator_trunk,
 )
-from .convolutions import DoublingConv2D, HalvingConv2D, ReflectedConv2D, ToImageConv2D
+from .convolutions import (
+    DoublingConv2D,
+    HalvingConv2D,
+    ReflectedConv2D,
+    ResizingConv2D,
+    ToImageConv2D,
+)
 from .layers import (
     BlurDoubling2D,
     BlurHalving2D,
@@ -31,6 +37,7 @@ __all__ = [
     "NearestUpsampling2D",
     "ReflectedConv2D",
     "ReflectionPadding2D",
+    "ResizingConv2D",
     "SharedBatchNormalization",
     "ToImageConv2D",
     "discriminator_front",

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from .cpu import choice, strided, winograd
+from .cpu import choice, resized, strided, winograd
+from .layers import repeated
 
 plain_convolutions = choice.plain_operations  # for what is exported
 
@@ -113,6 +114,44 @@ class DoublingConv2D(keras.layers.Conv2DTranspose):
             return super().call(inputs)
         x = strided.double(inputs, ops.cast(self.kernel, inputs.dtype))
         return self.activation(x + self.bias if self.use_bias else x)
+
+    def get_config(self):
+        return _without_fixed(super().get_config())
+
+
+@keras.saving.register_keras_serializable("tf_cyclegan")
+class ResizingConv2D(keras.layers.Conv2D):
+    """Keras's `Conv2D` with 3x3 kernels and padding "same", of images whose pixels are repeated.
+
+    `NearestUpsampling2D` and `Conv2D(filters, 3, padding="same")` in one (Odena et al. 2016), because
+    on a CPU there is a faster way to compute both: see `resized`. The sums are the same to rounding,
+    and so are the weights.
+
+    Args:
+        filters: Channels of the output.
+        **kwargs: As for `Conv2D`, but what is said above.
+
+    Input shape: `[N, H, W, C]`, H and W may be unknown. Output shape: `[N, 2 * H, 2 * W, filters]`.
+
+    Example:
+        >>> ResizingConv2D(5)(keras.random.normal([1, 8, 8, 3])).shape
+        TensorShape([1, 16, 16, 5])
+    """
+
+    def __init__(self, filters, **kwargs):
+        _refuse_fixed(kwargs)
+        super().__init__(filters, 3, padding="same", **kwargs)
+
+    def call(self, inputs):
+        if resized.pays(inputs.shape, inputs.dtype):
+            x = resized.convolve_repeated(inputs, ops.cast(self.kernel, inputs.dtype))
+        else:
+            x = ops.conv(repeated(inputs), self.kernel, padding="same")
+        return self.activation(x + self.bias if self.use_bias else x)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return (batch, height and 2 * height, width and 2 * width, self.filters)
 
     def get_config(self):
         return _without_fixed(super().get_config())

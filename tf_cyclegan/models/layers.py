@@ -155,14 +155,14 @@ class NearestUpsampling2D(keras.layers.Layer):
     """
 
     def call(self, inputs):
-        return _repeated(inputs)
+        return repeated(inputs)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         return (batch, height and 2 * height, width and 2 * width, channels)
 
 
-def _repeated(x):
+def repeated(x):
     """Every pixel of `[N, H, W, C]` four times: `[N, 2 * H, 2 * W, C]`."""
     batch, height, width, channels = ops.shape(x)
     x = ops.concatenate([x, x], axis=3)
@@ -220,7 +220,7 @@ class BlurDoubling2D(keras.layers.Layer):
             size = 2 * height, 2 * width
             x = ops.image.resize(x, size, interpolation="bilinear", data_format="channels_last")
         else:
-            x = _blurred(_repeated(x), "symmetric", strides=1)
+            x = _blurred(repeated(x), "symmetric", strides=1)
         return ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):

@@ -3,14 +3,13 @@
 import keras
 from keras import layers
 
-from .convolutions import ReflectedConv2D, ToImageConv2D
+from .convolutions import ReflectedConv2D, ResizingConv2D, ToImageConv2D
 from .dropout import BatchDropout
 from .layers import (
     INITIALIZERS,
     BlurDoubling2D,
     BlurHalving2D,
     CropTopLeft2D,
-    NearestUpsampling2D,
     ReflectionPadding2D,
     normalization,
     seed_stream,
@@ -104,8 +103,12 @@ def resnet_generator(
             x = BlurDoubling2D(name=f"{name}_double")(x)
             x = conv(x, channels, 3, name, padding="same", use_bias=use_bias)
         else:
-            x = NearestUpsampling2D(name=f"{name}_resize")(x)
-            x = conv(x, channels, 3, name, padding="same", use_bias=use_bias)
+            x = layers.Identity(name=f"{name}_resize")(
+                x
+            )  # once two layers, which checkpoints count
+            init = initial(next(seeds))
+            layer = ResizingConv2D(channels, use_bias=use_bias, kernel_initializer=init, name=name)
+            x = layer(x)
         return norm_relu(x, name)
 
     inputs = keras.Input([None, None, input_channels], name="image")

@@ -3,7 +3,13 @@
 import keras
 from keras import layers, ops
 
-from .convolutions import DoublingConv2D, HalvingConv2D, ReflectedConv2D, ToImageConv2D
+from .convolutions import (
+    DoublingConv2D,
+    HalvingConv2D,
+    ReflectedConv2D,
+    ResizingConv2D,
+    ToImageConv2D,
+)
 from .dropout import BatchDropout
 from .layers import (
     BlurDoubling2D,
@@ -47,6 +53,11 @@ def _standard(layer: layers.Layer) -> layers.Layer:
         case DoublingConv2D():
             how = {"kernel_size": 4, "strides": 2, "padding": "same"}
             return layers.Conv2DTranspose.from_config(config | how)
+        case ResizingConv2D():
+            how = {"kernel_size": 3, "padding": "same"}
+            inputs = keras.Input([None, None, layer.input.shape[-1]], dtype=layer.compute_dtype)
+            x = layers.UpSampling2D(2)(inputs)
+            return keras.Model(inputs, layers.Conv2D.from_config(config | how)(x), name=layer.name)
         case ToImageConv2D():
             return layers.Conv2D.from_config(config)
         case BlurHalving2D():  # by [1, 1] / 2 twice

@@ -3,10 +3,9 @@
 import keras
 from keras import layers
 
-from .convolutions import DoublingConv2D, HalvingConv2D
+from .convolutions import DoublingConv2D, HalvingConv2D, ResizingConv2D
 from .dropout import BatchDropout
 from .layers import (
-    NearestUpsampling2D,
     normal_initializer,
     normalization,
     seed_stream,
@@ -66,7 +65,8 @@ def unet_generator(
         kwargs["kernel_initializer"] = normal_initializer(next(seeds))
         if upsampling == "transpose":
             return [DoublingConv2D(channels, **kwargs)]
-        return [NearestUpsampling2D(), layers.Conv2D(channels, 3, padding="same", **kwargs)]
+        # Once two layers, which checkpoints count.
+        return [layers.Identity(), ResizingConv2D(channels, **kwargs)]
 
     def upsample(channels, drops):
         dropouts = [BatchDropout(dropout, seed=next(seeds))] if drops else []
