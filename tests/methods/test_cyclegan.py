@@ -35,9 +35,14 @@ def changed(before, after):
 
 def step_losses(config, steps=1):
     """The losses of one step after the other, each done when it is asked for."""
-    model = CycleGAN(config, steps)
-    for i in range(steps):
-        yield {name: float(value) for name, value in model.train_step(*random_batch(i)).items()}
+    return step_losses_of(config, [random_batch(i) for i in range(steps)])
+
+
+def step_losses_of(config, batches):
+    """The losses of a step on each batch, likewise."""
+    model = CycleGAN(config, len(batches))
+    for batch in batches:
+        yield {name: float(value) for name, value in model.train_step(*batch).items()}
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +121,31 @@ def test_the_terms_are_the_papers():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
 
 
+def test_only_the_way_back_sees_the_noise():
+    """Bashkirova et al. 2019: noise of a given deviation, another for every image, way and step."""
+
+    class Watched(CycleGAN):
+        def noisy(self, translated, purpose):
+            seen.append((translated, super().noisy(translated, purpose)))
+            return seen[-1][1]
+
+    seen = []
+    model = Watched(dataclasses.replace(TINY, cycle_noise=0.1), 2)
+    batches = [random_batch(i, count=4) for i in range(2)]
+    terms = model.train_step(*batches[0])
+    plain = next(step_losses_of(TINY, batches))
+    for name in set(TERMS) - {"cycle_x", "cycle_y"}:
+        assert float(terms[name]) == plain[name]
+    assert abs(float(terms["cycle_x"]) - plain["cycle_x"]) > 1e-5
+    model.train_step(*batches[1])
+    noises = [image for before, after in seen for image in (after - before).numpy()]
+    assert len(noises) == 16
+    for noise in noises:
+        assert abs(noise.mean()) < 0.01
+        assert abs(noise.std() - 0.1) < 0.005
+    assert np.abs(np.corrcoef([noise.ravel() for noise in noises]) - np.eye(16)).max() < 0.1
+
+
 @pytest.mark.parametrize(
     ("settings", "missing"),
     [
@@ -149,6 +179,7 @@ def test_terms_that_are_off_are_not_computed(settings, missing):
         {"lambda_cycle": 5.0},
         {"cycle_terms": "forward"},
         {"lambda_identity": 1.0},
+        {"cycle_noise": 0.1},
         {"pool_size": 0},
         {"learning_rate": 1e-3},
         {"beta_1": 0.9},

@@ -67,7 +67,7 @@ SMALL = (
 )  # a pool that is full after a step
 CONTRASTIVE = SMALL | {"generator": "resnet1", "nce_layers": "4,12", "nce_features": 4}
 
-# All that discriminators may be held back by, at once.
+# All that discriminators may be held back by, at once, and noise.
 HELD_BACK = {
     "augment": "color,translation,cutout",
     "augment_target": 0.5,
@@ -77,6 +77,7 @@ HELD_BACK = {
     "discriminator_norm": "spectral",
     "discriminator_halvings": 2,
     "discriminator_scales": 2,
+    "cycle_noise": 0.1,
 }
 PLATEAU = {"decay": "plateau", "decay_start": 0.0}
 

@@ -34,6 +34,13 @@ class Config(TwoWay, UnpairedSettings):
     cycle_terms: Literal["both", "forward", "backward"] = setting(
         "both", "objective", "forward is F(G(x)) = x, backward is G(F(y)) = y"
     )
+    cycle_noise: float = setting(
+        0.0,
+        "objective",
+        "standard deviation of noise that translations get before they go back, for images in "
+        "[-1, 1]; 0 is off",
+        lowest=0,
+    )
     lambda_identity: float = setting(
         0.5,
         "objective",

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ... import losses
 from ...models.layers import seed_stream
+from ...optimization.image_pool import RNG
 from ...optimization.replicas import Replicas
 from ..adversarial import AdversarialMethod, build_discriminator, build_generator
 from ..feature_loss.features import load_features
@@ -125,11 +126,11 @@ class CycleGAN(AdversarialMethod):
                 )
                 weights["generator_g"] = weights["generator_f"] = config.lambda_adversarial
             if config.lambda_cycle and config.cycle_terms != "backward":
-                cycled_x = self._f(fake_y, training=True)
+                cycled_x = self._f(self.noisy(fake_y, 4), training=True)
                 terms["cycle_x"] = losses.l1(real_x, cycled_x)
                 weights["cycle_x"] = config.lambda_cycle
             if config.lambda_cycle and config.cycle_terms != "forward":
-                cycled_y = self._g(fake_x, training=True)
+                cycled_y = self._g(self.noisy(fake_x, 5), training=True)
                 terms["cycle_y"] = losses.l1(real_y, cycled_y)
                 weights["cycle_y"] = config.lambda_cycle
             if lambda_identity:
@@ -153,6 +154,27 @@ class CycleGAN(AdversarialMethod):
             loss = self.generators.scaled(loss)
 
         return terms, self.generators.gradients(tape, loss), fake_x, fake_y
+
+    def noisy(self, translated, purpose: int):
+        """What the way back sees of translations: with `cycle_noise`, a little less than there is.
+
+        A generator can hide in faint patterns what its translation should not show, so that the other
+        finds the way back to it; noise drowns them (Bashkirova, Usman, Saenko 2019, "Adversarial
+        self-defense for cycle-consistent GANs"). It follows from the seed, the step and the place in
+        the whole batch.
+
+        Args:
+            translated: `[N, H, W, C]` in [-1, 1], this replica's share of the batch.
+            purpose: 4 for images of Y, 5 for those of X; see `draws`.
+        """
+        if not self.config.cycle_noise:
+            return translated
+        batch, *shape = translated.shape
+        seed = tf.random.fold_in([self.config.seed, purpose], self.step, RNG)
+        whole = [batch * self.replicas.count, *shape]
+        noise = tf.random.stateless_normal(whole, seed, dtype=translated.dtype, alg=RNG)
+        (own,) = self.replicas.share([noise])
+        return translated + self.config.cycle_noise * own
 
     def discriminator_gradients(self, real_x, real_y, fake_x, fake_y) -> tuple[dict, dict]:
         """Say how the discriminators should change to tell real images from generated ones."""
