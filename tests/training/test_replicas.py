@@ -67,7 +67,7 @@ SMALL = (
 )  # a pool that is full after a step
 CONTRASTIVE = SMALL | {"generator": "resnet1", "nce_layers": "4,12", "nce_features": 4}
 
-# All that discriminators may be held back by, at once, and noise.
+# All that discriminators may be held back by, at once.
 HELD_BACK = {
     "augment": "color,translation,cutout",
     "augment_target": 0.5,
@@ -77,7 +77,6 @@ HELD_BACK = {
     "discriminator_norm": "spectral",
     "discriminator_halvings": 2,
     "discriminator_scales": 2,
-    "cycle_noise": 0.1,
 }
 PLATEAU = {"decay": "plateau", "decay_start": 0.0}
 
@@ -142,7 +141,7 @@ def differences(config, other):
 def base(image_folder, tmp_path_factory):
     settings = TINY_SETTINGS | {"steps": STEPS, "checkpoint_every": STEPS // 2, "batch_size": 2}
     settings |= {"lambda_identity": 0.0}  # a third less to trace
-    settings |= {"ema": 8, "ema_ramp": 0.5}
+    settings |= {"ema": 8, "ema_ramp": 0.5, "cycle_noise": 0.1}
     folder = tmp_path_factory.mktemp("replicas")
     return Config(dataset=str(image_folder), run_dir=str(folder / "run"), **settings)
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from ... import losses
 from ...models.layers import seed_stream
 from ...optimization.image_pool import RNG
+from ...optimization.noise import normal_noise
 from ...optimization.replicas import Replicas
 from ..adversarial import AdversarialMethod, build_discriminator, build_generator
 from ..feature_loss.features import load_features
@@ -172,8 +173,7 @@ class CycleGAN(AdversarialMethod):
         batch, *shape = translated.shape
         seed = tf.random.fold_in([self.config.seed, purpose], self.step, RNG)
         whole = [batch * self.replicas.count, *shape]
-        noise = tf.random.stateless_normal(whole, seed, dtype=translated.dtype, alg=RNG)
-        (own,) = self.replicas.share([noise])
+        (own,) = self.replicas.share([normal_noise(whole, seed, translated.dtype)])
         return translated + self.config.cycle_noise * own
 
     def discriminator_gradients(self, real_x, real_y, fake_x, fake_y) -> tuple[dict, dict]:
