@@ -8,6 +8,7 @@ Memory: the most that a process of its own holds until the end of its third step
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -20,6 +21,7 @@ import numpy as np
 
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 
+PLAIN = "TensorFlow's own convolutions"  # in place of those of tf_cyclegan/models/cpu
 OPTIONS: dict[str, dict] = {
     "--ema 1000": {"ema": 1000.0},
     "--augment color": {"augment": "color"},
@@ -40,7 +42,9 @@ OPTIONS: dict[str, dict] = {
     "--cycle-noise 0.05": {"cycle_noise": 0.05},
     "--decay cosine --warmup-steps 100": {"decay": "cosine", "warmup_steps": 100},
     "--decay plateau": {"decay": "plateau"},
+    PLAIN: {},
 }
+OFF = "off"
 WARM_UP = 2  # steps that trace and allocate
 MEMORY_STEPS = 3
 
@@ -51,25 +55,32 @@ def batch(config: Config) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
-def step_of(config: Config):
+def step_of(option: str):
     """A function that does a training step."""
     import tensorflow as tf
 
     from tf_cyclegan.methods.cyclegan.step import CycleGAN
+    from tf_cyclegan.models.convolutions import plain_convolutions
 
+    config = dataclasses.replace(PRESETS["demo"], **OPTIONS.get(option, {}))
     model = CycleGAN(config, 1000)
     function = tf.function(model.train_step, autograph=False)
     real_x, real_y = (tf.constant(images) for images in batch(config))
-    return lambda: [value.numpy() for value in function(real_x, real_y).values()]
+
+    def step():
+        with plain_convolutions() if option == PLAIN else contextlib.nullcontext():
+            return [value.numpy() for value in function(real_x, real_y).values()]
+
+    return step
 
 
-def time_ratios(configs: dict[str, Config], rounds: int, steps: int) -> dict[str, float]:
+def time_ratios(options: list[str], rounds: int, steps: int) -> dict[str, float]:
     """Processor time a step, as a multiple of that of the first of them."""
-    functions = {name: step_of(config) for name, config in configs.items()}
+    functions = {option: step_of(option) for option in options}
     for function in functions.values():
         for _ in range(WARM_UP):
             function()
-    ratios: dict[str, list[float]] = {name: [] for name in configs}
+    ratios: dict[str, list[float]] = {option: [] for option in options}
     for _ in range(rounds):
         seconds = {}
         for name, function in functions.items():
@@ -83,20 +94,20 @@ def time_ratios(configs: dict[str, Config], rounds: int, steps: int) -> dict[str
     return {name: median(several) for name, several in ratios.items()}
 
 
-def peak_bytes(config: Config) -> int:
+def peak_bytes(option: str) -> int:
     """The most memory that this process holds until it has done some steps."""
-    function = step_of(config)
+    function = step_of(option)
     for _ in range(MEMORY_STEPS):
         function()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def memory_ratios(configs: dict[str, Config]) -> dict[str, float]:
+def memory_ratios(options: list[str]) -> dict[str, float]:
     """Peaks of processes of their own, libraries included, as multiples of the first one's."""
     peaks = {}
-    for name, config in configs.items():
+    for option in options:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            peaks[name] = pool.apply(peak_bytes, [config])
+            peaks[option] = pool.apply(peak_bytes, [option])
     off = next(iter(peaks.values()))
     return {name: peak / off for name, peak in peaks.items()}
 
@@ -110,15 +121,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(arguments)
-    configs = {"off": PRESETS["demo"]} | {
-        name: dataclasses.replace(PRESETS["demo"], **OPTIONS[name]) for name in args.options
-    }
-    memory = {} if args.no_memory else memory_ratios(configs)
-    times = time_ratios(configs, args.rounds, args.steps)
+    options = [OFF, *args.options]
+    memory = {} if args.no_memory else memory_ratios(options)
+    times = time_ratios(options, args.rounds, args.steps)
     print("| option | time | memory |\n|---|---|---|")
     for name in args.options:
         peak = f"{memory[name]:.2f}" if memory else ""
-        print(f"| `{name}` | {times[name]:.2f} | {peak} |")
+        told = name if name == PLAIN else f"`{name}`"
+        print(f"| {told} | {times[name]:.2f} | {peak} |")
     if args.json:
         args.json.write_text(json.dumps({"time": times, "memory": memory}, indent=2) + "\n")
 
