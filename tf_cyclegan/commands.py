@@ -76,6 +76,8 @@ def run_command(main: Callable[[], None]) -> None:
             main()
     except UserError as error:
         log(f"error: {error}")
+        # TensorFlow would tell at the end what of a checkpoint it had not read before the error.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         sys.exit(2)
     except KeyboardInterrupt:
         log("interrupted")
