@@ -39,6 +39,7 @@ OPTIONS: dict[str, dict] = {
     "--dropout 0": {"dropout": 0.0},
     "--pool-size 50": {"pool_size": 50},
     "--lambda-identity 0": {"lambda_identity": 0.0},
+    "--copy-steps 100": {"copy_steps": 100},
     "--cycle-noise 0.05": {"cycle_noise": 0.05},
     "--decay cosine --warmup-steps 100": {"decay": "cosine", "warmup_steps": 100},
     "--decay plateau": {"decay": "plateau"},

@@ -121,6 +121,57 @@ def test_the_terms_are_the_papers():
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
 
 
+def test_the_generators_begin_as_copies():
+    """In those steps nothing that a discriminator says counts, and none learns; then all is as ever."""
+    models = [
+        CycleGAN(dataclasses.replace(TINY, copy_steps=2, lambda_adversarial=weight), 9)
+        for weight in (1.0, 100.0)
+    ]
+    before = weights(models[0])
+    x, y = random_batch(0)
+    g, f = (
+        network(images).numpy()
+        for network, images in zip(
+            (models[0].generator_g, models[0].generator_f), (x, y), strict=True
+        )
+    )
+    for i in range(2):
+        terms, _ = (model.train_step(*random_batch(i)) for model in models)
+        if i == 0:
+            np.testing.assert_allclose(terms["copy_x"], np.abs(g - x).mean(), rtol=1e-5)
+            np.testing.assert_allclose(terms["copy_y"], np.abs(f - y).mean(), rtol=1e-5)
+    assert changed(before, weights(models[0])) == {"generator_g", "generator_f"}
+    assert not changed(weights(models[0]), weights(models[1]))
+    before = weights(models[0])
+    for model in models:
+        model.train_step(*random_batch(2))
+    assert len(changed(before, weights(models[0]))) == 4
+    assert changed(weights(models[0]), weights(models[1])) == {"generator_g", "generator_f"}
+
+
+def test_copies_are_learnt():
+    model = CycleGAN(dataclasses.replace(TINY, copy_steps=40, learning_rate=0.01), 40)
+    step = tf.function(model.train_step, autograph=False)
+    terms = [step(*random_batch(0)) for _ in range(40)]
+    for name in ("copy_x", "copy_y"):
+        assert terms[-1][name] < 0.95 * terms[0][name]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"lambda_cycle": 0.0}, "--copy-steps weighs its loss as the cycle's"),
+        (
+            {"channels_x": 1, "channels_y": 3, "lambda_identity": 0.0},
+            "--copy-steps compares G.x. with x, which needs as many channels",
+        ),
+    ],
+)
+def test_copies_need_a_cycle_and_equal_channels(settings, words):
+    with pytest.raises(UserError, match=words):
+        dataclasses.replace(TINY, copy_steps=2, **settings)
+
+
 def test_only_the_way_back_sees_the_noise():
     """Bashkirova et al. 2019: noise of a given deviation, another for every image, way and step."""
 
@@ -180,6 +231,7 @@ def test_terms_that_are_off_are_not_computed(settings, missing):
         {"cycle_terms": "forward"},
         {"lambda_identity": 1.0},
         {"cycle_noise": 0.1},
+        {"copy_steps": 1},
         {"pool_size": 0},
         {"learning_rate": 1e-3},
         {"beta_1": 0.9},

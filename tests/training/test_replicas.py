@@ -141,7 +141,7 @@ def differences(config, other):
 def base(image_folder, tmp_path_factory):
     settings = TINY_SETTINGS | {"steps": STEPS, "checkpoint_every": STEPS // 2, "batch_size": 2}
     settings |= {"lambda_identity": 0.0}  # a third less to trace
-    settings |= {"ema": 8, "ema_ramp": 0.5, "cycle_noise": 0.1}
+    settings |= {"ema": 8, "ema_ramp": 0.5, "cycle_noise": 0.1, "copy_steps": 2}
     folder = tmp_path_factory.mktemp("replicas")
     return Config(dataset=str(image_folder), run_dir=str(folder / "run"), **settings)
 

@@ -48,6 +48,13 @@ class Config(TwoWay, UnpairedSettings):
         lowest=0,
     )
 
+    copy_steps: int = setting(
+        0,
+        "objective",
+        "steps at the start in which generators learn to copy, before anything is to look otherwise",
+        lowest=0,
+    )
+
     perceptual: str | None = setting(
         None,
         "perceptual",
@@ -77,6 +84,12 @@ class Config(TwoWay, UnpairedSettings):
             raise UserError(
                 "--lambda-adversarial and --lambda-cycle are both 0, which leaves nothing to learn"
             )
+        if self.copy_steps and not self.lambda_cycle:
+            raise UserError(
+                "--copy-steps weighs its loss as the cycle's: leave it out, or give --lambda-cycle"
+            )
+        if self.copy_steps:
+            check_equal_channels(self, "--copy-steps compares G(x) with x", "leave it out, or ")
         if self.lambda_identity and self.lambda_cycle:
             check_equal_channels(
                 self,

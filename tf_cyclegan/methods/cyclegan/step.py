@@ -125,7 +125,17 @@ class CycleGAN(AdversarialMethod):
                 terms["generator_f"] = losses.generator_adversarial(
                     adversarial_loss, self.discriminator_x(self.seen(fake_x), training=True)
                 )
-                weights["generator_g"] = weights["generator_f"] = config.lambda_adversarial
+                weights["generator_g"] = weights["generator_f"] = (
+                    config.lambda_adversarial * self.is_past_copying()
+                )
+            if config.copy_steps:
+                terms["copy_x"], terms["copy_y"] = (
+                    losses.l1(real_x, fake_y),
+                    losses.l1(real_y, fake_x),
+                )
+                weights["copy_x"] = weights["copy_y"] = config.lambda_cycle * (
+                    1.0 - self.is_past_copying()
+                )
             if config.lambda_cycle and config.cycle_terms != "backward":
                 cycled_x = self._f(self.noisy(fake_y, 4), training=True)
                 terms["cycle_x"] = losses.l1(real_x, cycled_x)
@@ -156,6 +166,16 @@ class CycleGAN(AdversarialMethod):
 
         return terms, self.generators.gradients(tape, loss), fake_x, fake_y
 
+    def is_past_copying(self):
+        """0 in the first `copy_steps` steps, in which nothing is to look otherwise, and 1 after them.
+
+        A cycle is as true with two colours exchanged as without. Generators that begin as copies come
+        to the nearest of what looks right (CartoonGAN's initialization phase: Chen, Lai, Liu 2018).
+        """
+        if not self.config.copy_steps:
+            return 1.0
+        return tf.cast(self.step >= self.config.copy_steps, keras.config.floatx())
+
     def noisy(self, translated, purpose: int):
         """What the way back sees of translations: with `cycle_noise`, a little less than there is.
 
@@ -183,7 +203,7 @@ class CycleGAN(AdversarialMethod):
                 discriminator_x=(self.discriminator_x, real_x, fake_x),
                 discriminator_y=(self.discriminator_y, real_y, fake_y),
             )
-            loss = self.discriminators.scaled(loss)
+            loss = self.discriminators.scaled(self.is_past_copying() * loss)
 
         return terms, self.discriminators.gradients(tape, loss)
 
