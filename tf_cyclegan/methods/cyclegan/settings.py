@@ -105,5 +105,5 @@ PRESETS: dict[str, Config] = {
     "photos": Config(**PHOTOS),
     "demo": Config(**DEMO),
     # What docs/quality.md measures to help, and costs next to nothing, on top of it.
-    "modern": Config(**DEMO, copy_steps=100, cycle_noise=0.05, ema=2000, ema_ramp=0.1),
+    "modern": Config(**DEMO, copy_steps=100, ema=2000, ema_ramp=0.1),
 }
