@@ -103,9 +103,8 @@ def resnet_generator(
             x = BlurDoubling2D(name=f"{name}_double")(x)
             x = conv(x, channels, 3, name, padding="same", use_bias=use_bias)
         else:
-            x = layers.Identity(name=f"{name}_resize")(
-                x
-            )  # once two layers, which checkpoints count
+            # Once two layers, which checkpoints count.
+            x = layers.Identity(name=f"{name}_resize")(x)
             init = initial(next(seeds))
             layer = ResizingConv2D(channels, use_bias=use_bias, kernel_initializer=init, name=name)
             x = layer(x)

@@ -104,6 +104,6 @@ PRESETS: dict[str, Config] = {
     "paper": Config(**PAPER),
     "photos": Config(**PHOTOS),
     "demo": Config(**DEMO),
-    # What docs/quality.md measures to help, and costs next to nothing, on top of it.
+    # And what helps where colours have to change: docs/quality.md.
     "modern": Config(**DEMO, copy_steps=100, ema=2000, ema_ramp=0.1),
 }

@@ -129,10 +129,8 @@ class CycleGAN(AdversarialMethod):
                     config.lambda_adversarial * self.is_past_copying()
                 )
             if config.copy_steps:
-                terms["copy_x"], terms["copy_y"] = (
-                    losses.l1(real_x, fake_y),
-                    losses.l1(real_y, fake_x),
-                )
+                terms["copy_x"] = losses.l1(real_x, fake_y)
+                terms["copy_y"] = losses.l1(real_y, fake_x)
                 weights["copy_x"] = weights["copy_y"] = config.lambda_cycle * (
                     1.0 - self.is_past_copying()
                 )
@@ -193,8 +191,8 @@ class CycleGAN(AdversarialMethod):
         batch, *shape = translated.shape
         seed = tf.random.fold_in([self.config.seed, purpose], self.step, RNG)
         whole = [batch * self.replicas.count, *shape]
-        (own,) = self.replicas.share([normal_noise(whole, seed, translated.dtype)])
-        return translated + self.config.cycle_noise * own
+        (own,) = self.replicas.share([normal_noise(whole, seed, keras.config.floatx())])
+        return translated + tf.cast(self.config.cycle_noise * own, translated.dtype)
 
     def discriminator_gradients(self, real_x, real_y, fake_x, fake_y) -> tuple[dict, dict]:
         """Say how the discriminators should change to tell real images from generated ones."""
