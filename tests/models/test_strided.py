@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gradients import with_gradients
 
 from tf_cyclegan.models.convolutions import DoublingConv2D, HalvingConv2D
 from tf_cyclegan.models.cpu import strided
@@ -15,15 +16,6 @@ def without_gpu(monkeypatch):
 def arrays(*shapes):
     random = np.random.default_rng(0)
     return [tf.constant(random.normal(size=shape)) for shape in shapes]
-
-
-def with_gradients(function, *arguments):
-    with tf.GradientTape() as tape:
-        tape.watch(arguments)
-        result = function(*arguments)
-        weights = np.random.default_rng(1).normal(size=result.shape)
-        value = tf.reduce_sum(result * weights)
-    return [result, *tape.gradient(value, arguments)]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (2, 2), (3, 4), (8, 8)])

@@ -222,8 +222,7 @@ class AdversarialMethod(Discrimination):
         if pools[0] is None:
             return list(images)
         whole = self.replicas.gather(list(images))
-        seed = tf.random.fold_in([self.config.seed, 0], self.step, RNG)
-        seeds = tf.unstack(tf.random.split(seed, len(pools), RNG))
+        seeds = tf.unstack(tf.random.split(self.seed_of(0), len(pools), RNG))
         return self.replicas.share(
             [pool.query(*one) for pool, *one in zip(pools, whole, seeds, strict=True)]
         )

@@ -61,9 +61,7 @@ class ContrastiveMethod(AdversarialMethod):
 
     def random(self, purpose: int):
         """A seed that follows from the run's, from the step and from what it is for."""
-        return tf.random.fold_in(
-            tf.random.fold_in([self.config.seed, 1], self.step, RNG), purpose, RNG
-        )
+        return tf.random.fold_in(self.seed_of(1), purpose, RNG)
 
     def places(self, purpose: int, layer: int, pixels: int) -> tf.Tensor:
         """The places of a layer that are compared in this step: int32 in [0, pixels), each once.

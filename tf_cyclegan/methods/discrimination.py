@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 
 from .. import losses
-from ..optimization.augmentation import augmented, draws_of
+from ..optimization.augmentation import DRAWS, augmented
+from ..optimization.draws import uniform_draws
 from ..optimization.image_pool import RNG
 from ..optimization.penalties import between, gradient_penalty
 from ..optimization.replicas import Replicas
@@ -46,18 +47,27 @@ class Discrimination:
         """A share of the mean over the batch: the shares of all replicas add up to it."""
         return tf.reduce_mean(term) / self.replicas.count
 
+    def seed_of(self, purpose: int) -> tf.Tensor:
+        """The seed of what is random in this step: two int32, others for every purpose and step.
+
+        Args:
+            purpose: 0 for image pools, 1 for a method's own, 2 for augmentation, 3 for penalties, 4 and
+                5 for noise.
+        """
+        return tf.random.fold_in([self.config.seed, purpose], self.step, RNG)
+
     def draws(self, purpose: int, policies: int, count: int) -> tf.Tensor:
         """This step's numbers in [0, 1) for `count` images here: `[policies, DRAWS, count]`.
 
         They follow from the seed, the step and the place of an image in the whole batch.
 
         Args:
-            purpose: 2 for augmentation, 3 for penalties: each has its own.
+            purpose: See `seed_of`.
             policies: How many sets of numbers.
             count: Images of this replica.
         """
-        seed = tf.random.fold_in([self.config.seed, purpose], self.step, RNG)
-        whole = draws_of(seed, policies, count * self.replicas.count, keras.config.floatx())
+        shape = [policies, DRAWS, count * self.replicas.count]
+        whole = uniform_draws(shape, self.seed_of(purpose), keras.config.floatx())
         (own,) = self.replicas.share([tf.transpose(whole, [2, 0, 1])])
         return tf.transpose(own, [1, 2, 0])
 

@@ -8,17 +8,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from .image_pool import RNG
-
 DRAWS = 4  # numbers an image and policy: whether it is applied, and up to three of how
-_LEVELS = 2**24  # what float32 can tell apart in [0, 1)
-
-
-def draws_of(seed, policies: int, count: int, dtype) -> tf.Tensor:
-    """Numbers in [0, 1) for `augmented`: `[policies, DRAWS, count]`, with XLA the same as without."""
-    shape = [policies, DRAWS, count]
-    whole = tf.random.stateless_uniform(shape, seed, 0, _LEVELS, tf.int32, alg=RNG)
-    return tf.cast(whole, dtype) / _LEVELS
 
 
 def augmented(images, policies: Sequence[str], draws, probability) -> tf.Tensor:

@@ -91,7 +91,7 @@ class CoGAN(AdversarialMethod):
 
     def latent_vectors(self, count: int):
         """This step's `[count, latent_size]`, uniform in [-1, 1]; this replica's share of them."""
-        seed = tf.random.fold_in([self.config.seed, 1], self.step, RNG)
+        seed = self.seed_of(1)
         shape = [count * self.replicas.count, self.config.latent_size]
         whole = tf.random.stateless_uniform(shape, seed, -1, 1, keras.config.floatx(), alg=RNG)
         return self.replicas.share([whole])[0]

@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from ... import losses
 from ...models.layers import seed_stream
-from ...optimization.image_pool import RNG
-from ...optimization.noise import normal_noise
+from ...optimization.draws import normal_draws
 from ...optimization.replicas import Replicas
 from ..adversarial import AdversarialMethod, build_discriminator, build_generator
 from ..feature_loss.features import load_features
@@ -184,14 +183,14 @@ class CycleGAN(AdversarialMethod):
 
         Args:
             translated: `[N, H, W, C]` in [-1, 1], this replica's share of the batch.
-            purpose: 4 for images of Y, 5 for those of X; see `draws`.
+            purpose: 4 for images of Y, 5 for those of X; see `seed_of`.
         """
         if not self.config.cycle_noise:
             return translated
         batch, *shape = translated.shape
-        seed = tf.random.fold_in([self.config.seed, purpose], self.step, RNG)
         whole = [batch * self.replicas.count, *shape]
-        (own,) = self.replicas.share([normal_noise(whole, seed, keras.config.floatx())])
+        noise = normal_draws(whole, self.seed_of(purpose), keras.config.floatx())
+        (own,) = self.replicas.share([noise])
         return translated + tf.cast(self.config.cycle_noise * own, translated.dtype)
 
     def discriminator_gradients(self, real_x, real_y, fake_x, fake_y) -> tuple[dict, dict]:
