@@ -13,6 +13,7 @@ one table with those of `--beside`. What is done is not done again.
 import argparse
 import json
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from tf_cyclegan.data.embedded import EMBEDDED
 from tf_cyclegan.evaluation import comparison
 from tf_cyclegan.evaluation.comparison import ARROWS, Row
 from tf_cyclegan.evaluation.distribution import sliced_wasserstein, total_variation
+from tf_cyclegan.evaluation.features import feature_metrics, load_extractor
 from tf_cyclegan.evaluation.paired import l1, ssim
 from tf_cyclegan.files import write_file
 
@@ -45,7 +47,7 @@ def trained(torch: str, archive: Path, minutes: float, folder: Path, peer_and_se
     subprocess.run(command, check=True, cwd=ROOT, env=child_environment())
 
 
-def judged(folder: Path, archive: Path) -> dict[str, float]:
+def judged(folder: Path, archive: Path, kid: Callable | None = None) -> dict[str, float]:
     """The numbers of one run's translations, named as those of a comparison."""
     numbers = {}
     for direction, arrow in ARROWS.items():
@@ -63,15 +65,17 @@ def judged(folder: Path, archive: Path) -> dict[str, float]:
             f"sliced wasserstein {arrow}": sliced_wasserstein(target, translated)["mean"],
             f"total variation {arrow}": total_variation(target, translated)["ratio"],
         }
+        if kid is not None:
+            numbers[f"kid {arrow}"] = kid(target, translated)["mean"]
     return numbers
 
 
-def row_of(name: str, folders: list[Path], archive: Path) -> Row:
+def row_of(name: str, folders: list[Path], archive: Path, kid: Callable | None) -> Row:
     """A row of all seeds of a peer."""
     runs = [json.loads((folder / "run.json").read_text()) for folder in folders]
     return Row(
         f"{name}, PyTorch",
-        [judged(folder, archive) for folder in folders],
+        [judged(folder, archive, kid) for folder in folders],
         round(np.mean([run["steps"] for run in runs])),
         [run["minutes"] for run in runs],
     )
@@ -92,6 +96,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=["cyclegan", "fastcut"])
     parser.add_argument("--torch", required=True, help="the Python that has PyTorch")
     parser.add_argument("--beside", type=Path, nargs="*", default=[], help="folders of `compare`")
+    parser.add_argument("--features", help="measure KID too, on what evaluate takes by this name")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, a core each")
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args()
@@ -100,10 +105,11 @@ def main() -> None:
     runs = [(peer, seed) for seed in range(args.seeds) for peer in args.peers]
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(partial(trained, args.torch, archive, args.minutes, args.output), runs))
+    kid = feature_metrics(load_extractor(args.features))["kid"] if args.features else None
     rows = [row for folder in args.beside for row in rows_of_comparison(folder)]
     for peer in args.peers:
         folders = [args.output / peer / f"seed_{seed}" for seed in range(args.seeds)]
-        rows.append(row_of(peer, folders, archive))
+        rows.append(row_of(peer, folders, archive, kid))
     columns = comparison.main_numbers(rows, COLUMNS)
     table = comparison.markdown(comparison.cells_of(rows, columns, "method"))
     write_file(args.output / "table.md", table)

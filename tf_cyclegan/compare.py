@@ -41,6 +41,9 @@ class Options:
     """runs of each, that differ in their seed"""
     seed: int = 0
     """the first seed"""
+    judge_features: str | None = None
+    """measure FID and KID too, on what evaluate takes as --features: inception (fetched once), its
+    weights by path, a .keras model or a SavedModel"""
     jobs: int = 1
     """runs at a time, each a process of its own"""
     output: Path | None = None
@@ -72,7 +75,15 @@ def main(arguments: list[str] | None = None) -> None:
     from .evaluation.run_comparison import compare
 
     try:
-        text = compare(entries, folder, seeds, options.jobs, steps=steps, minutes=options.minutes)
+        text = compare(
+            entries,
+            folder,
+            seeds,
+            options.jobs,
+            steps=steps,
+            minutes=options.minutes,
+            features=options.judge_features,
+        )
     except Stopped as stopped:
         log("stopped; the same command goes on")
         sys.exit(128 + stopped.signal)

@@ -173,7 +173,7 @@ def run(name: str, parameters: dict | None, options: argparse.Namespace) -> str 
     compares = parameters is SMALL[name][0]
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
-        environment = {}
+        environment = {"TMPDIR": temporary}  # what notebooks write is large
         if parameters is not None:
             parameters = dict(parameters)
             # Without what was fetched before, and so that nothing made up here is found afterwards.

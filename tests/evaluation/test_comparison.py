@@ -10,6 +10,7 @@ import statistics
 import threading
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from checkpoints import checkpoint_hash
@@ -221,6 +222,28 @@ def test_what_is_done_is_not_done_again(compared, command):
     options[-1] = entry("alone", lambda_adversarial=0, filters=3)
     code, errors = command(compare.main, *options, "--seeds", "1")
     assert code == 2 and "--filters (was 2, now 3)" in errors
+
+
+def test_features_of_a_network_are_judged_by_too(compared, tmp_path, command):
+    _, options = compared
+    folder = tmp_path / "out"
+    shutil.copytree(compared[0], folder)
+    options = [*options, "--seeds", "1"]
+    options[options.index("--output") + 1] = str(folder)
+    code, errors = command(compare.main, *options, "--judge-features", tmp_path / "missing.keras")
+    assert code == 2 and "missing.keras" in errors
+    keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3, kernel_initializer="orthogonal")]
+    ).save(tmp_path / "network.keras")
+    for judged in (True, False):  # what is judged by them is not judged again
+        code, errors = command(
+            compare.main, *options, "--judge-features", tmp_path / "network.keras"
+        )
+        assert code == 0 and ("alone is done" in errors) != judged, errors
+    told = json.loads((folder / "table.json").read_text())["rows"]
+    assert all("kid y→x" in row["mean"] for row in told.values())
+    assert told["not translated"]["mean"]["kid y→x"] != told["one colour"]["mean"]["kid y→x"]
+    assert "KID y→x" in (folder / "table.md").read_text()
 
 
 def test_minutes_become_steps_once(compared, tmp_path, monkeypatch):

@@ -10,13 +10,16 @@ from ..data.scaled import scaled_images
 from ..data.survey import Wanted
 from ..settings import RunSettings
 from .distribution import sliced_wasserstein
+from .features import feature_metrics, load_extractor
 from .judge import judge
 from .translations import ImageSet, translate_set
 
 NOT_TRANSLATED, ONE_COLOUR = "not translated", "one colour"
 
 
-def judge_baselines(config: RunSettings, a: ImageSet, b: ImageSet) -> dict[str, dict[str, Mapping]]:
+def judge_baselines(
+    config: RunSettings, a: ImageSet, b: ImageSet, features: str | None = None
+) -> dict[str, dict[str, Mapping]]:
     """Judge pictures that were left as they are, and pictures of one colour.
 
     The colour is the median of every channel over the training images of the domain translated to: of
@@ -26,12 +29,16 @@ def judge_baselines(config: RunSettings, a: ImageSet, b: ImageSet) -> dict[str, 
         config: Settings that say where the data are and how they are read.
         a: The test images of the data's domain A.
         b: Those of B.
+        features: To judge by, too, as `evaluate --features` takes them.
 
     Returns:
         By baseline and direction (x_to_y from A to B) what `judge` returns, the baseline in the place
         of the translated.
     """
     domains = open_data(config)
+    metrics = {"sliced_wasserstein": sliced_wasserstein}
+    if features is not None:
+        metrics |= feature_metrics(load_extractor(features))
     results: dict[str, dict[str, Mapping]] = {NOT_TRANSLATED: {}, ONE_COLOUR: {}}
     for direction, source, target, letter in (
         ("x_to_y", a, b, "B"),
@@ -41,7 +48,6 @@ def judge_baselines(config: RunSettings, a: ImageSet, b: ImageSet) -> dict[str, 
         training = scaled_images(domains[f"train{letter}"], config, config.image_shape, wanted)
         colour = median_colour([training.cut(i, config.image_shape) for i in range(len(training))])
         translations = translate_set(partial(_painted, colour), source, target, "names")
-        metrics = {"sliced_wasserstein": sliced_wasserstein}
         result = judge(translations, metrics, what=f"measuring one colour, {direction}")
         results[ONE_COLOUR][direction] = result
         results[NOT_TRANSLATED][direction] = result | {

@@ -24,7 +24,7 @@ Runs = Mapping[str, Sequence[RunSettings]]
 
 PROBE_STEPS = 21  # of which the first, which traces, is not timed
 # What the table of a comparison shows of a direction; all else is in comparison.json.
-COLUMNS = {"l1": "L1", "ssim": "SSIM", "sliced wasserstein": "SWD"}
+COLUMNS = {"l1": "L1", "ssim": "SSIM", "sliced wasserstein": "SWD", "kid": "KID"}
 ARROWS = {"x_to_y": "x→y", "y_to_x": "y→x"}
 
 
@@ -125,12 +125,13 @@ def _kept_budget(folder: Path, minutes: float) -> int | None:
         return None
 
 
-def complete(runs: Runs, jobs: int) -> None:
+def complete(runs: Runs, jobs: int, features: str | None = None) -> None:
     """Train and judge every run that is not done yet.
 
     Args:
         runs: The settings of an entry's runs, by its name.
         jobs: How many are at work at a time. The bits do not depend on it.
+        features: To judge by, too, as `evaluate --features` takes them.
 
     Raises:
         UserError: The data, a folder or the settings do not allow it.
@@ -142,11 +143,13 @@ def complete(runs: Runs, jobs: int) -> None:
     for name, several in runs.items():
         for settings in several:
             told = name if len(several) == 1 else f"{name}, seed {settings.seed}"
-            if is_done(settings):
+            if is_done(settings, features):
                 log(f"{told} is done: {settings.run_folder}")
                 continue
             check_run_folder(Run(settings.run_folder), settings)
             judge = ["evaluate", "--run", str(settings.run_folder)]
+            if features is not None:
+                judge += ["--features", features]
             commands[told] = (settings, [["train", "--run-dir", str(settings.run_folder)], judge])
     for settings, _ in commands.values():
         run = Run(settings.run_folder)
@@ -160,13 +163,16 @@ def _training(settings: RunSettings) -> list[list[str]]:
     return [["train", "--run-dir", str(settings.run_folder)]]
 
 
-def is_done(settings: RunSettings) -> bool:
-    """Whether a run with just these settings was trained to its end and judged there."""
+def is_done(settings: RunSettings, features: str | None = None) -> bool:
+    """Whether a run with just these settings was trained to its end and judged there, by `features`
+    too where they are given."""
     run = Run(settings.run_folder)
     if not run.has_settings:
         return False
     evaluation = run.read_evaluation()
     if evaluation is None or not run.is_exported:
+        return False
+    if features is not None and evaluation.get("features") != features:
         return False
     before = run.read_settings()
     if evaluation["step"] != run.trained().step or type(before) is not type(settings):

@@ -12,6 +12,7 @@ from ..pictures import image_grid, png_bytes
 from ..settings import RunSettings
 from . import comparison
 from .comparison import Row, Runs
+from .features import load_extractor
 from .run_evaluation import Options, read_test_images
 from .translations import ImageSet
 
@@ -24,6 +25,7 @@ def compare(
     *,
     steps: int | None = None,
     minutes: float | None = None,
+    features: str | None = None,
 ) -> str:
     """Train and judge entries with one budget, and put their numbers and pictures side by side.
 
@@ -35,6 +37,7 @@ def compare(
         jobs: How many runs are at work at a time.
         steps: Of every run; or
         minutes: of the processor that the steps of every run may take.
+        features: To judge by, too, as `evaluate --features` takes them.
 
     Returns:
         The table, in Markdown.
@@ -48,14 +51,16 @@ def compare(
     check_writable(folder / "table.md")
     entries = {name: settings.sized(accelerated()) for name, settings in entries.items()}
     check_same_test_images(entries)
+    if features is not None:
+        load_extractor(features)  # or an error now, and not after the training
     with holding(folder, "comparison", "choose another --output"):
         if steps is not None:
             each = dict.fromkeys(entries, steps)
         else:
             each = comparison.steps_in_minutes(entries, folder, minutes, jobs)
         runs = comparison.runs_of(entries, folder, each, seeds)
-        comparison.complete(runs, jobs)
-        return write_comparison(runs, folder, comparison.main_numbers, "method")
+        comparison.complete(runs, jobs, features)
+        return write_comparison(runs, folder, comparison.main_numbers, "method", features)
 
 
 def _test_images(settings: RunSettings) -> tuple[ImageSet, ImageSet]:
@@ -92,6 +97,7 @@ def write_comparison(
     folder: Path,
     choose: Callable[[Sequence[Row]], Mapping[str, str]],
     first: str,
+    features: str | None = None,
 ) -> str:
     """Write the table and the pictures of runs that are done.
 
@@ -100,6 +106,7 @@ def write_comparison(
         folder: Gets table.md, table.json, index.html and a PNG file for each direction.
         choose: Which numbers are columns of the table, with their headings.
         first: Heading of the entries' names.
+        features: That the runs were judged by, and the baselines are.
 
     Returns:
         The table, in Markdown.
@@ -112,7 +119,7 @@ def write_comparison(
     rows = comparison.rows_of(runs)
     baselines = [
         Row(name, [comparison.headline_numbers(results)])
-        for name, results in judge_baselines(settings, a, b).items()
+        for name, results in judge_baselines(settings, a, b, features).items()
     ]
     rows = [*baselines, *rows]
     cells = comparison.cells_of(rows, choose(rows), first)

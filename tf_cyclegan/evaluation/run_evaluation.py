@@ -112,6 +112,8 @@ def evaluate(options: Options) -> Path:
     palette = read_palette(options.palette)
     segmenter = load_segmenter(options.segmenter) if options.segmenter else None
     directions, about, label_maps = _run(options) if options.run else _model(options)
+    if options.features:
+        about["features"] = options.features
     if options.fid_protocol:
         about["fid_protocol"] = f"{options.fid_protocol}: {CAUTION}"
     results = {}
