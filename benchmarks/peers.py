@@ -70,7 +70,7 @@ def judged(folder: Path, archive: Path, kid: Callable | None = None) -> dict[str
     return numbers
 
 
-def row_of(name: str, folders: list[Path], archive: Path, kid: Callable | None) -> Row:
+def row_of(name: str, folders: list[Path], archive: Path, kid: Callable | None = None) -> Row:
     """A row of all seeds of a peer."""
     runs = [json.loads((folder / "run.json").read_text()) for folder in folders]
     return Row(

@@ -1,4 +1,4 @@
-"""Colours of another space than sRGB, by the profile in the file, to sRGB."""
+"""Colours of another space than sRGB, by what the file says of them, to sRGB."""
 
 import io
 from functools import lru_cache
@@ -6,26 +6,31 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
+from .stated_colours import Stated
+
 SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}  # of modes, as profiles name them
 CONVERTED = "converted to sRGB"
 NEAR = 2  # of 255: what a profile may change and is taken for sRGB itself
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str | None]:
-    """Convert an image of 8 bits to sRGB, where its profile says that it is of another space.
+def to_srgb(image: Image.Image, colours: bytes | Stated | None) -> tuple[Image.Image, str | None]:
+    """Convert an image of 8 bits to sRGB, where its file says that it is of another space.
 
     Args:
         image: Of mode RGB, L or CMYK.
-        profile: ICC profile in the file, or None. A damaged one, or one of another kind of image, is
-            passed over.
+        colours: ICC profile, HDR, or None, as `colours_of` tells. A damaged profile, or one of another
+            kind of image, is passed over.
 
     Returns:
         The image, RGB or L, and the name of the space that it was converted from, or None. One whose
         profile changes no colour by more than `NEAR` is left as it is, to the bit.
     """
-    if not profile or image.mode not in SPACES:
+    if not colours or image.mode not in SPACES:
         return image, None
-    transform, name = _transform(profile, image.mode)
+    if isinstance(colours, Stated):
+        converted = Image.fromarray(colours.to_srgb(np.asarray(image.convert("RGB"))))
+        return (converted.getchannel(0) if image.mode == "L" else converted), colours.name
+    transform, name = _transform(colours, image.mode)
     if transform is None:
         return image, None
     converted = ImageCms.applyTransform(image, transform)

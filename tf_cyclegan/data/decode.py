@@ -23,6 +23,7 @@ from .left_out import FRAMES, left_out
 from .metadata import without_metadata
 from .picture import Picture, converted, resized
 from .recognize import FORMATS, HEAD_BYTES, format_of, open_image
+from .stated_colours import Stated, colours_of
 from .tiff import Tiff
 from .tiff_directory import MAGIC
 from .unreadable import (
@@ -137,7 +138,7 @@ def decode_profile(encoded: bytes) -> bytes | None:
     """The ICC profile of a picture whose colours are RGB; None where there is no such profile."""
     try:
         with _pillow():
-            profile = open_image(encoded).info.get("icc_profile")
+            profile = colours_of(open_image(encoded), encoded)
     except UnreadableImage:
         return None
     return profile if isinstance(profile, bytes) and profile[16:20] == b"RGB " else None
@@ -149,7 +150,7 @@ def rgb_of(image: Image.Image) -> Image.Image:
     Raises:
         UnreadableImage: Its file is damaged, or its samples do not become 8-bit colour by themselves.
     """
-    picture = _loaded(image, keep_colour_space=False, with_alpha=False)
+    picture = _loaded(image, b"", keep_colour_space=False, with_alpha=False)
     rgb = converted(picture, RGB8, whole_range("uint16")).pixels
     assert isinstance(rgb, Image.Image)
     return rgb
@@ -204,11 +205,13 @@ def _decode(encoded: bytes, max_pixels: int, keep_colour_space: bool, with_alpha
     if Image.MAX_IMAGE_PIXELS is not None:
         # Pillow compares once more while it loads a TIFF. What was allowed here is allowed there.
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
-    picture = _loaded(image, keep_colour_space, with_alpha)
+    picture = _loaded(image, encoded, keep_colour_space, with_alpha)
     return replace(picture, notes=(*picture.notes, *notes))
 
 
-def _loaded(image: Image.Image, keep_colour_space: bool, with_alpha: bool) -> Picture:
+def _loaded(
+    image: Image.Image, encoded: bytes, keep_colour_space: bool, with_alpha: bool
+) -> Picture:
     """What `decode` makes of a picture that Pillow has opened."""
     format_ = image.format
     if format_ == "TIFF":
@@ -216,7 +219,10 @@ def _loaded(image: Image.Image, keep_colour_space: bool, with_alpha: bool) -> Pi
     with _pillow():
         # Tells JPEGs that end early from whole ones.
         image.load()
-    profile = None if keep_colour_space else image.info.get("icc_profile")
+    profile = None
+    if not keep_colour_space:
+        with suppress(UnreadableImage), _pillow():  # what is damaged beside the picture
+            profile = colours_of(image, encoded)
     image = _upright(image)
     with _pillow():
         if image.mode == "F" or image.mode.startswith("I"):
@@ -251,7 +257,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _grey_or_colour(
-    image: Image.Image, format_: str | None, profile: bytes | None, with_alpha: bool
+    image: Image.Image, format_: str | None, profile: bytes | Stated | None, with_alpha: bool
 ) -> Picture:
     """An image of 8 bits as one of mode L or RGB, or of LA or RGBA where alpha is kept."""
     notes = []

@@ -12,6 +12,7 @@ from .left_out import FRAMES, no_data
 from .metadata import PNG_MAGIC
 from .picture import Picture, simplest
 from .recognize import open_image
+from .stated_colours import colours_of
 from .tiff import Tiff
 from .tiff_directory import MAGIC
 from .unreadable import TooManyPixels, UnreadableImage, check_size, library_errors
@@ -111,7 +112,7 @@ def _decode_deep_png(
     orientation = profile = None
     with suppress(UnreadableImage), library_errors():  # of what is beside the picture
         image = open_image(encoded)
-        profile = None if keep_colour_space else image.info.get("icc_profile")
+        profile = None if keep_colour_space else colours_of(image, encoded)
         orientation = image.getexif().get(ORIENTATION)
     samples, note = samples_to_srgb(samples, profile)
     if samples.shape[2] in (2, 4) and not with_alpha:

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from .colour import CONVERTED, NEAR, colour_grid, profile_name, to_srgb
+from .light import srgb_encoded
+from .stated_colours import Stated
 
 LEFT = "a colour profile that is not applied to samples of such a type or number, or is damaged"
 PIXELS_AT_ONCE = 2**18  # that are converted at a time
@@ -42,11 +44,7 @@ class Shaper:
             light = np.stack(light, axis=-1)
             if self.to_light is not None:
                 light = light @ self.to_light.T
-            light = np.clip(light, 0, 1)
-            # IEC 61966-2-1
-            curved = 1.055 * light ** (1 / 2.4) - 0.055
-            encoded = np.where(light <= 0.0031308, 12.92 * light, curved)
-            converted[top : top + rows] = np.round(encoded * _MOST)
+            converted[top : top + rows] = np.round(srgb_encoded(np.clip(light, 0, 1)) * _MOST)
         return converted
 
     @cached_property
@@ -57,17 +55,25 @@ class Shaper:
         return bool(np.abs(difference).max() <= 257 * NEAR)
 
 
-def samples_to_srgb(samples: np.ndarray, profile: bytes | None) -> tuple[np.ndarray, str | None]:
-    """Convert samples to sRGB, where their profile says that they are of another space.
+def samples_to_srgb(
+    samples: np.ndarray, profile: bytes | Stated | None
+) -> tuple[np.ndarray, str | None]:
+    """Convert samples to sRGB, where their file says that they are of another space.
 
     Args:
         samples: `[H, W, C]`; of four channels and of two the last is no colour and stays.
-        profile: ICC profile in the file, or None.
+        profile: ICC profile, HDR, or None, as `colours_of` tells.
 
     Returns:
         The samples, and what was done or not done to them that is to be told, or None. Those whose
         profile changes no colour by more than `NEAR` are left as they are, to the bit.
     """
+    if isinstance(profile, Stated) and samples.dtype == np.uint16 and samples.shape[2] in (3, 4):
+        converted = profile.to_srgb(samples[..., :3])
+        whole = np.concatenate([converted, samples[..., 3:]], axis=2)
+        return whole, f"{CONVERTED} from {profile.name}"
+    if isinstance(profile, Stated):
+        return samples, LEFT
     if not isinstance(profile, bytes):  # in what is damaged it may be a number
         return samples, None
     channels = _CHANNELS.get(profile[16:20], 0)

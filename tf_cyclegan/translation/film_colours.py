@@ -4,17 +4,12 @@ High dynamic range (HLG and PQ, ITU-R BT.2100) and the wide colours of BT.2020 b
 what networks are trained on and every player shows.
 """
 
-import functools
-
 import numpy as np
+
+from ..data.light import HDR_NAMES, hdr_light
 
 # Numbers of ITU-T H.273.
 BT709, SMPTE170M, BT2020 = 1, 6, 9
-PQ, HLG = 16, 18  # transfer characteristics
-HDR_NAMES = {PQ: "PQ", HLG: "HLG"}
-
-PEAK = 1000.0  # cd/m2 of the display that films are graded on: HLG's nominal one
-WHITE = 203.0  # cd/m2 of a white sheet in HDR (BT.2408), which becomes the white of BT.709
 GAMMA = 2.4  # of a display for BT.709 (BT.1886)
 
 # Linear BT.2020 to linear BT.709 (BT.2087).
@@ -77,69 +72,15 @@ def to_bt709(pixels: np.ndarray, transfer: int) -> np.ndarray:
 
     Args:
         pixels: uint16 `[H, W, 3]`, all 16 bits used.
-        transfer: The film's transfer characteristics: `PQ`, `HLG`, or any other for a film that is
-            not HDR.
+        transfer: The film's transfer characteristics: `PQ` or `HLG` of data/light.py, or any other for
+            a film that is not HDR.
 
     Returns:
         uint8 `[H, W, 3]`.
     """
-    light = _curve(transfer)[pixels]
-    if transfer == HLG:
-        # The OOTF of BT.2100, table 5, with the gamma of a display of `PEAK`.
-        luminance = light @ np.array([0.2627, 0.6780, 0.0593], np.float32)
-        light *= PEAK / WHITE * np.maximum(luminance, 1e-6)[..., None] ** np.float32(0.2)
     if transfer in HDR_NAMES:
-        # By the largest of the three, so that the hue stays.
-        largest = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)
-        light *= tone_mapped(largest * WHITE) / (largest * WHITE)
+        light = hdr_light(pixels, transfer)
+    else:
+        light = (pixels / np.float32(2**16 - 1)) ** np.float32(GAMMA)
     light = np.clip(light @ TO_BT709.T, 0, 1)
     return np.round(255 * light ** np.float32(1 / GAMMA)).astype(np.uint8)
-
-
-@functools.lru_cache
-def _curve(transfer: int) -> np.ndarray:
-    """Linear light of every uint16 code: 1 is `WHITE`, but of HLG the most that a scene has."""
-    code = np.arange(2**16) / (2**16 - 1)
-    if transfer == PQ:
-        light = pq_to_light(code) / WHITE
-    elif transfer == HLG:
-        a, b, c = 0.17883277, 0.28466892, 0.55991073  # BT.2100, table 5
-        light = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
-    else:
-        light = code**GAMMA
-    return light.astype(np.float32)
-
-
-# SMPTE ST 2084.
-_M1, _M2 = 2610 / 16384, 2523 / 32
-_C1, _C2, _C3 = 3424 / 4096, 2413 / 128, 2392 / 128
-
-
-def pq_to_light(code):
-    """PQ codes from 0 to 1 to cd/m2."""
-    power = np.maximum(code, 0) ** (1 / _M2)
-    return 10000 * (np.maximum(power - _C1, 0) / (_C2 - _C3 * power)) ** (1 / _M1)
-
-
-def light_to_pq(light):
-    """cd/m2 to PQ codes from 0 to 1."""
-    power = (np.maximum(light, 0) / 10000) ** _M1
-    return ((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2
-
-
-def tone_mapped(light):
-    """cd/m2 up to `PEAK` to cd/m2 up to `WHITE`: the EETF of Report ITU-R BT.2390, section 5.4.1.
-
-    What is dark stays as it is; from a knee on a spline leads to the new maximum.
-    """
-    peak = light_to_pq(PEAK)
-    code = np.minimum(light_to_pq(light) / peak, 1)
-    most = light_to_pq(WHITE) / peak
-    knee = 1.5 * most - 0.5
-    t = (code - knee) / (1 - knee)
-    spline = (
-        (2 * t**3 - 3 * t**2 + 1) * knee
-        + (t**3 - 2 * t**2 + t) * (1 - knee)
-        + (-2 * t**3 + 3 * t**2) * most
-    )
-    return pq_to_light(np.where(code < knee, code, spline) * peak)
