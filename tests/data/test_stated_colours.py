@@ -139,6 +139,34 @@ def test_colours_that_are_kept_say_in_the_result_what_they_are():
     assert converted.profile is None
 
 
+def box(kind, content):
+    """Of a JP2 file."""
+    return struct.pack(">L", 8 + len(content)) + kind + content
+
+
+@pytest.mark.parametrize("format_", ["JPEG2000", "BMP"])
+def test_profiles_that_pillow_passes_over(format_):
+    profile = decode_profile(png_of(flat((0.5, 0.2, 0.8)), cICP=bytes([12, 13, 0, 1])))
+    file = io.BytesIO()
+    options = {"quality_layers": [0], "no_jp2": False} if format_ == "JPEG2000" else {}
+    Image.fromarray(flat(P3_OF_RED, size=16)).save(file, format_, **options)
+    encoded = file.getvalue()
+    if format_ == "BMP":  # the header of 40 bytes becomes BITMAPV5HEADER's 124
+        pixels = encoded[54:]
+        head = struct.pack("<L", 124) + encoded[18:54] + bytes(16) + b"DEBM"
+        head = head.ljust(112, b"\0") + struct.pack("<3L", 124 + len(pixels), len(profile), 0)
+        size = 14 + 124 + len(pixels) + len(profile)
+        encoded = b"BM" + struct.pack("<LLL", size, 0, 138) + head + pixels + profile
+    else:
+        at = encoded.index(b"jp2h") - 4
+        (size,) = struct.unpack_from(">L", encoded, at)
+        header = encoded[at + 8 : at + 8 + 22] + box(b"colr", b"\2\0\0" + profile)
+        encoded = encoded[:at] + box(b"jp2h", header) + encoded[at + size :]
+    pixel, notes = first_pixel(encoded)
+    np.testing.assert_allclose(pixel, (1, 0, 0), atol=0.02)
+    assert notes == ("converted to sRGB from Display P3",)
+
+
 def test_adobe_rgb_by_exif():
     exif = Image.Exif()
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.IFD.Interop] = {1: "R03"}

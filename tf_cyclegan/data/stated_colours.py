@@ -94,12 +94,25 @@ def colours_of(image: Image.Image, encoded: bytes = b"") -> bytes | Stated | Non
         image: As Pillow has opened it.
         encoded: The file.
     """
-    if profile := image.info.get("icc_profile"):
+    if profile := image.info.get("icc_profile") or _unseen_profile(image.format, encoded):
         return profile
     stated = stated_colours(image, encoded)
     if stated is None or stated.hdr is not None:
         return stated
     return stated.profile(is_grey=image.mode in GREY_MODES)
+
+
+def _unseen_profile(format_: str | None, encoded: bytes) -> bytes | None:
+    """An ICC profile where Pillow does not look for one."""
+    if format_ == "JPEG2000":  # ITU-T T.800, I.5.3.3: a colour specification by the method 2
+        place = encoded.find(b"colr\2", 0, _HEAD)
+        if place >= 4:
+            (size,) = struct.unpack_from(">L", encoded, place - 4)
+            return encoded[place + 7 : place - 4 + size]
+    elif format_ == "BMP" and encoded[70:74] == b"DEBM":  # PROFILE_EMBEDDED of BITMAPV5HEADER
+        place, size = struct.unpack_from("<2L", encoded.ljust(134, b"\0"), 126)
+        return encoded[14 + place : 14 + place + size]
+    return None
 
 
 def stated_colours(image: Image.Image, encoded: bytes) -> Stated | None:
