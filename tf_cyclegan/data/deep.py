@@ -92,7 +92,7 @@ def _decode_deep_tiff(
         notes.append(PALETTE_LEFT)
     is_laid = file.has_alpha and file.channels in (2, 4) and samples.dtype.kind == "u"
     if is_laid and not with_alpha:
-        samples = _array_on_white(samples, file.is_premultiplied)
+        samples = array_on_white(samples, file.is_premultiplied)
         notes.append(ALPHA_BAND)
     return simplest(Picture(_array_upright(samples, file.orientation), tuple(notes), file.white))
 
@@ -116,11 +116,11 @@ def _decode_deep_png(
         orientation = image.getexif().get(ORIENTATION)
     samples, note = samples_to_srgb(samples, profile)
     if samples.shape[2] in (2, 4) and not with_alpha:
-        samples = _array_on_white(samples)
+        samples = array_on_white(samples)
     return Picture(_array_upright(samples, orientation), (note,) if note else ())
 
 
-def _array_on_white(samples: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
+def array_on_white(samples: np.ndarray, is_premultiplied: bool = False) -> np.ndarray:
     """Samples `[H, W, C + 1]` of whole numbers, the last the transparency, as `[H, W, C]` on white."""
     white = np.iinfo(samples.dtype).max
     laid = np.empty([*samples.shape[:2], samples.shape[2] - 1], samples.dtype)

@@ -11,7 +11,7 @@ from PIL import TiffImagePlugin
 
 from ..data.carried import NOTHING, Carried, carried_of
 from ..data.colour import CONVERTED
-from ..data.deep import read_tiff
+from ..data.deep import array_on_white, read_tiff
 from ..data.encode import write_tiff
 from ..data.tiff import Tiff
 from ..data.unreadable import UnreadableImage, library_errors
@@ -85,9 +85,7 @@ class TiffRows:
         samples = self._read(top, height)
         if not self.has_alpha:
             return samples
-        alpha = samples[..., 3:] / np.float32(255)
-        colours = samples[..., :3] * (1 if self._tiff.is_premultiplied else alpha)
-        return np.round(np.minimum(colours + 255 * (1 - alpha), 255)).astype(np.uint8)
+        return array_on_white(samples, self._tiff.is_premultiplied)
 
     def alpha(self, top: int, height: int) -> np.ndarray:
         """uint8 `[height, W, 1]`, where it has transparency."""
