@@ -227,3 +227,15 @@ def test_avif():
     # Where the pictures of a file differ in it, nothing is done.
     several = avif_of(flat(P3_OF_RED, size=16), 12, 13) + b"colrnclx\0\1\0\15"
     assert first_pixel(bytes(several))[1] == ()
+
+
+def test_heic(tmp_path):
+    from pillow_heif import encode
+
+    pixels = flat(P3_OF_RED, size=64)
+    numbers = {"color_primaries": 12, "transfer_characteristics": 13, "matrix_coefficients": 1}
+    path = tmp_path / "p3.heic"
+    encode("RGB", (64, 64), pixels.tobytes(), path, quality=100, chroma=444, **numbers)
+    pixel, notes = first_pixel(path.read_bytes())
+    np.testing.assert_allclose(pixel, (1, 0, 0), atol=0.03)
+    assert notes == ("converted to sRGB from Display P3",)

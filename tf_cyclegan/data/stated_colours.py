@@ -109,7 +109,8 @@ def _unseen_profile(format_: str | None, encoded: bytes) -> bytes | None:
         if place >= 4:
             (size,) = struct.unpack_from(">L", encoded, place - 4)
             return encoded[place + 7 : place - 4 + size]
-    elif format_ == "BMP" and encoded[70:74] == b"DEBM":  # PROFILE_EMBEDDED of BITMAPV5HEADER
+    elif format_ == "BMP" and encoded[14:15] == b"\x7c" and encoded[70:74] == b"DEBM":
+        # BITMAPV5HEADER, of 124 bytes, with PROFILE_EMBEDDED
         place, size = struct.unpack_from("<2L", encoded.ljust(134, b"\0"), 126)
         return encoded[14 + place : 14 + place + size]
     return None
