@@ -225,7 +225,7 @@ def test_avif():
     _, notes = first_pixel(bytes(avif_of(flat(P3_OF_RED, size=16), 12, 18)))
     assert notes == ("converted to sRGB from HDR (HLG) of Display P3",)
     # Where the pictures of a file differ in it, nothing is done.
-    several = avif_of(flat(P3_OF_RED, size=16), 12, 13) + b"colrnclx\0\1\0\15"
+    several = avif_of(flat(P3_OF_RED, size=16), 12, 13) + b"colrnclx\0\11\0\15"
     assert first_pixel(bytes(several))[1] == ()
 
 
