@@ -51,6 +51,7 @@ SMALL = {
 SHORTER = {
     "--steps": "1",
     "--epochs": "1",
+    "--minutes": "0.001",
     "--image-size": "32",
     "--load-size": "36",
     "--generator": "resnet2",
@@ -63,6 +64,7 @@ NOT_RUN = {
     "study": "serves a page until Ctrl-C; tests/evaluation/test_study.py opens it",
     "--features": "fetches the weights of Inception; tests/evaluation/test_features.py has small ones",
     "--fid-protocol": "fetches them too",
+    "--judge-features": "needs the file of a tool; tests/evaluation/test_comparison.py has its own",
 }
 
 
