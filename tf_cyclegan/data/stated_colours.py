@@ -76,12 +76,13 @@ class Stated:
     def to_srgb(self, samples: np.ndarray) -> np.ndarray:
         """HDR samples in sRGB: uint8 or uint16 `[H, W, 3]`, and so they come back."""
         most = np.iinfo(samples.dtype).max
-        codes = samples.astype(np.uint16) * np.uint16(65535 // most)
+        to_deep = np.uint16(65535 // most)
         to_srgb = np.linalg.solve(Stated("sRGB").to_xyz, self.to_xyz).astype(np.float32)
         converted = np.empty_like(samples)
         rows = max(1, 2**18 // samples.shape[1])  # a strip at a time, for the memory
         for top in range(0, len(samples), rows):
-            light = hdr_light(codes[top : top + rows], self.hdr) @ to_srgb.T
+            codes = samples[top : top + rows] * to_deep
+            light = hdr_light(codes, self.hdr) @ to_srgb.T
             converted[top : top + rows] = np.round(most * srgb_encoded(np.clip(light, 0, 1)))
         return converted
 
@@ -183,11 +184,10 @@ def _adaptation(white: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _profile(stated: Stated, is_grey: bool) -> bytes:
-    fixed = _fixed
     if stated.power is None:
-        curve = b"para\0\0\0\0\0\3\0\0" + fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+        curve = b"para\0\0\0\0\0\3\0\0" + _fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
     else:
-        curve = b"para\0\0\0\0\0\0\0\0" + fixed(stated.power)
+        curve = b"para\0\0\0\0\0\0\0\0" + _fixed(stated.power)
     tags = {b"desc": _text(stated.name), b"cprt": _text("CC0"), b"wtpt": _xyz(_D50)}
     if is_grey:
         tags[b"kTRC"] = curve
@@ -207,7 +207,7 @@ def _profile(stated: Stated, is_grey: bool) -> bytes:
         b"GRAY" if is_grey else b"RGB ",
         b"XYZ ",
         b"acsp",
-        fixed(*_D50),
+        _fixed(*_D50),
     )
     return head.ljust(128, b"\0") + struct.pack(">L", len(tags)) + entries + content
 
