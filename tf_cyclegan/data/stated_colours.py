@@ -34,7 +34,7 @@ _PRIMARIES: dict[int, tuple[str, Primaries]] = {
 }
 _POWERS = {4: 2.2, 5: 2.8, 8: 1.0}
 _NEAR_SRGB = 0.1  # a power is taken for sRGB's curve, as PNG's gAMA of 1/2.2 is meant
-GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B")
+_GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B")
 _INTEROPERABILITY, _ADOBE_MARK = 1, "R03"  # the tag, and DCF's value of it for Adobe RGB
 _HEAD = 2**14  # bytes in which files of HEIF's kind tell what they are
 
@@ -69,10 +69,6 @@ class Stated:
         columns = columns * np.linalg.solve(columns, white)
         return _adaptation(white) @ columns
 
-    def profile(self, is_grey: bool) -> bytes:
-        """An ICC profile (ICC.1:2022) of these colours, or of their curve alone."""
-        return _profile(self, is_grey)
-
     def to_srgb(self, samples: np.ndarray) -> np.ndarray:
         """HDR samples in sRGB: uint8 or uint16 `[H, W, 3]`, and so they come back."""
         most = np.iinfo(samples.dtype).max
@@ -87,20 +83,20 @@ class Stated:
         return converted
 
 
-def colours_of(image: Image.Image, encoded: bytes = b"") -> bytes | Stated | None:
+def colours_of(image: Image.Image, encoded: bytes) -> bytes | Stated | None:
     """What says what a picture's colours are: an ICC profile, the file's or one of what it states, or
     HDR, which has none; None where nothing does, or it says sRGB.
 
     Args:
         image: As Pillow has opened it.
-        encoded: The file.
+        encoded: The file; empty where it is not at hand.
     """
     if profile := image.info.get("icc_profile") or _unseen_profile(image.format, encoded):
         return profile
-    stated = stated_colours(image, encoded)
+    stated = _stated(image, encoded)
     if stated is None or stated.hdr is not None:
         return stated
-    return stated.profile(is_grey=image.mode in GREY_MODES)
+    return _profile(stated, is_grey=image.mode in _GREY_MODES)
 
 
 def _unseen_profile(format_: str | None, encoded: bytes) -> bytes | None:
@@ -117,7 +113,7 @@ def _unseen_profile(format_: str | None, encoded: bytes) -> bytes | None:
     return None
 
 
-def stated_colours(image: Image.Image, encoded: bytes) -> Stated | None:
+def _stated(image: Image.Image, encoded: bytes) -> Stated | None:
     """What a file without a profile states of its colours; None for nothing, or for sRGB."""
     if encoded.startswith(PNG_MAGIC) or image.format == "PNG":
         return _of_png(image, encoded[: max(0, encoded.find(b"IDAT"))])
@@ -184,6 +180,7 @@ def _adaptation(white: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _profile(stated: Stated, is_grey: bool) -> bytes:
+    """An ICC profile (ICC.1:2022) of such colours, or of their curve alone."""
     if stated.power is None:
         curve = b"para\0\0\0\0\0\3\0\0" + _fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
     else:
