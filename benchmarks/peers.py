@@ -6,8 +6,8 @@
 The authors' networks and steps, written for these comparisons (`pytorch.py`, `pytorch_cut.py`), of
 the demo's size: 6 blocks, 32 filters, one image of each domain a step, mirrored at random, a pool of
 50, rates that fall to zero over the second half. Each seed trains on one core for so many minutes of
-the processor; its translations of the test images are judged as `evaluate` judges ours, and stand in
-one table with those of `--beside`. What is done is not done again.
+the processor, or so many steps, wherever; its translations of the test images are judged as `evaluate`
+judges ours, and stand in one table with those of `--beside`. What is done is not done again.
 """
 
 import argparse
@@ -36,13 +36,13 @@ from .turns import ROOT, child_environment
 COLUMNS = comparison.COLUMNS | {"total variation": "TV"}
 
 
-def trained(torch: str, archive: Path, minutes: float, folder: Path, peer_and_seed) -> None:
+def trained(torch: str, archive: Path, length: list[str], folder: Path, peer_and_seed) -> None:
     """Let PyTorch train and translate, unless it has."""
     peer, seed = peer_and_seed
     output = folder / peer / f"seed_{seed}"
     if (output / "run.json").exists():
         return
-    arguments = [peer, str(archive), str(minutes), str(seed), str(output.resolve())]
+    arguments = [peer, str(archive), str(output.resolve()), *length, "--seed", str(seed)]
     command = [torch, "-m", "benchmarks.torch_pictures", *arguments]
     subprocess.run(command, check=True, cwd=ROOT, env=child_environment())
 
@@ -92,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("dataset", help="emoji, earth, or a .zip with trainA, trainB, testA, testB")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the processor, a run")
+    parser.add_argument("--steps", type=int, help="so many, on a GPU say, in place of minutes")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=["cyclegan", "fastcut"])
     parser.add_argument("--torch", required=True, help="the Python that has PyTorch")
@@ -103,8 +104,10 @@ def main() -> None:
     known = EMBEDDED.get(args.dataset)
     archive = known.archive if known else Path(args.dataset).resolve()
     runs = [(peer, seed) for seed in range(args.seeds) for peer in args.peers]
+    minutes = ["--minutes", str(args.minutes)]
+    length = minutes if args.steps is None else ["--steps", str(args.steps)]
     with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(partial(trained, args.torch, archive, args.minutes, args.output), runs))
+        list(pool.map(partial(trained, args.torch, archive, length, args.output), runs))
     kid = feature_metrics(load_extractor(args.features))["kid"] if args.features else None
     rows = [row for folder in args.beside for row in rows_of_comparison(folder)]
     for peer in args.peers:
