@@ -2,7 +2,7 @@
 
     python -m benchmarks.demo_search [--minutes 10] [VARIANT ...]
 
-Trains each variant of the `demo` preset, at a constant rate, for the same CPU time and judges it on
+Trains each variant of the `plain` preset, at a constant rate, for the same CPU time and judges it on
 the 200 held-out pairs: L1 to the true picture (in [-1, 1]) and sliced Wasserstein distance, both
 directions, beside what not translating at all would give. Prints a Markdown table.
 """
@@ -28,7 +28,7 @@ from tf_cyclegan.translation.translator import Translator, restore_translators
 
 SLOW = {"learning_rate": 2e-4}  # the paper's rate
 VARIANTS = {
-    "demo preset": {},
+    "plain preset": {},
     "rate 2e-4": SLOW,
     "rate 2e-4, batch 1": SLOW | {"batch_size": 1},
     "rate 2e-4, no identity loss": SLOW | {"lambda_identity": 0.0},
@@ -100,7 +100,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no variant {', '.join(unknown)}; there are {', '.join(VARIANTS)}")
 
-    data = load_dataset(PRESETS["demo"])
+    data = load_dataset(PRESETS["plain"])
     x, y = read_all(data.test_x), read_all(data.test_y)
     print("| variant | steps | CPU s a step | L1 x→y | SWD x→y | L1 y→x | SWD y→x |")
     print("|---|---|---|---|---|---|---|")
@@ -113,7 +113,7 @@ def main() -> None:
         ]
         row(str(args.run), "-", "-", scores)
     for name in args.variants or ([] if args.run else VARIANTS):
-        config = dataclasses.replace(PRESETS["demo"], decay_start=1.0, **VARIANTS[name])
+        config = dataclasses.replace(PRESETS["plain"], decay_start=1.0, **VARIANTS[name])
         model, steps, seconds = train(config, 60 * args.minutes)
         fake_y = translate_all(model.generator_g, config.size_multiple, x)
         fake_x = translate_all(model.generator_f, config.size_multiple, y)

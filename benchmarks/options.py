@@ -2,7 +2,7 @@
 
     python -m benchmarks.options [--rounds 7] [--steps 2] [OPTION ...]
 
-The step of the `demo` preset with one option beside the step without it. Times: all in one process, a
+The step of the `plain` preset with one option beside the step without it. Times: all in one process, a
 few steps of each in turn, round after round; of the rounds' ratios of processor time the median counts.
 Memory: the most that a process of its own holds until the end of its third step. Prints Markdown.
 """
@@ -63,7 +63,7 @@ def step_of(option: str):
     from tf_cyclegan.methods.cyclegan.step import CycleGAN
     from tf_cyclegan.models.convolutions import plain_convolutions
 
-    config = dataclasses.replace(PRESETS["demo"], **OPTIONS.get(option, {}))
+    config = dataclasses.replace(PRESETS["plain"], **OPTIONS.get(option, {}))
     model = CycleGAN(config, 1000)
     function = tf.function(model.train_step, autograph=False)
     real_x, real_y = (tf.constant(images) for images in batch(config))

@@ -75,7 +75,7 @@ def entries_of(name: str, pairs: str | None, features: str | None) -> list[str]:
     """
     if name.endswith("_ablation"):
         return [
-            f"{variant}=cyclegan:" + ",".join(f"{k}={v}" for k, v in VARIANTS[variant].items())
+            f"{variant}=cyclegan/plain:" + ",".join(f"{k}={v}" for k, v in VARIANTS[variant].items())
             for variant in ABLATION
         ]
     if name.endswith("_after"):
@@ -98,7 +98,8 @@ def entries_of(name: str, pairs: str | None, features: str | None) -> list[str]:
         for suffix, back in (("", []), ("_back", ["direction=b_to_a"])):
             if not suffix or method in ONE_WAY:
                 values = ",".join([*own, *back])
-                entries.append(f"{method}{suffix}={method}" + (f":{values}" if values else ""))
+                settings = "cyclegan/plain" if method == "cyclegan" else method
+                entries.append(f"{method}{suffix}={settings}" + (f":{values}" if values else ""))
     return entries
 
 

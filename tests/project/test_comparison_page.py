@@ -24,7 +24,7 @@ def test_its_commands_are_such_as_compare_takes(name):
     if name.endswith("_ablation"):
         assert list(entries) == list(ABLATION) == [v for v in VARIANTS if v != "cyclegan_identity"]
         for variant, settings in entries.items():
-            base = PRESETS["demo"]
+            base = PRESETS["plain"]
             base = type(base)(**{**vars(base), "dataset": options.settings.dataset})
             expected = vars(variant_config(base, variant, options.output))
             assert vars(settings) == {**expected, "run_dir": None}
