@@ -106,7 +106,6 @@ _TUNED = DEMO | {
     "dropout": 0.0,
     "penalty": "r1",
     "penalty_weight": 0.02,
-    "penalty_every": 4,
     "ema": 1400,
     "ema_ramp": 0.1,
 }
