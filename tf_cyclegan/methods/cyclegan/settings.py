@@ -98,14 +98,13 @@ class Config(TwoWay, UnpairedSettings):
             )
 
 
-# Found on tuning pictures: docs/quality.md. Generators that begin as copies find the right colours; a
-# price on the discriminators' slope, and averages, keep noise and grids away; unpaired translation has
-# no use for dropout.
+# Found on tuning pictures: docs/quality.md. Generators that begin as copies find the right colours;
+# discriminators of limited slope, and averages, keep noise and grids away; unpaired translation has no
+# use for dropout.
 _TUNED = DEMO | {
     "copy_steps": 100,
     "dropout": 0.0,
-    "penalty": "r1",
-    "penalty_weight": 0.02,
+    "discriminator_norm": "spectral",
     "ema": 1400,
     "ema_ramp": 0.1,
 }
