@@ -114,7 +114,7 @@ PRESETS: dict[str, Config] = {
     "paper": Config(**PAPER),
     "photos": Config(**PHOTOS),
     "demo": Config(**_TUNED),
-    # For longer runs.
+    # With averages of a longer half-life.
     "modern": Config(**_TUNED | {"ema": 2000}),
     # The demo of the other methods: to stand beside them, and to measure what an option adds.
     "plain": Config(**DEMO),
