@@ -37,7 +37,7 @@ def one_of(images: torch.Tensor) -> torch.Tensor:
 
 
 def train(peer: str, images_x, images_y, minutes: float | None, total_steps: int | None):
-    """Train for so many minutes of the processor or steps, the rate falling to zero over the second half.
+    """Train for so many minutes of the processor or steps; the rate falls to zero over the second half.
 
     Returns:
         Generators by direction, and how many steps they were trained.
