@@ -75,7 +75,8 @@ def entries_of(name: str, pairs: str | None, features: str | None) -> list[str]:
     """
     if name.endswith("_ablation"):
         return [
-            f"{variant}=cyclegan/plain:" + ",".join(f"{k}={v}" for k, v in VARIANTS[variant].items())
+            f"{variant}=cyclegan/plain:"
+            + ",".join(f"{k}={v}" for k, v in VARIANTS[variant].items())
             for variant in ABLATION
         ]
     if name.endswith("_after"):
