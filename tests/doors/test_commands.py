@@ -81,7 +81,10 @@ def bad(tmp_path):
         ("--dataset {bad}/good --image-size 102", "the nearest to 102 are 100 and 104"),
         ("--learning-rate -1", "--learning-rate is -1.0; it must be above 0"),
         ("--generator vae", "it takes unet, resnet9"),
-        ("--generator tensorflow_examples --image-size 256 --load-size 256", "pip install git+"),
+        (
+            "--preset plain --generator tensorflow_examples --image-size 256 --load-size 256",
+            "pip install git+",
+        ),
         ("--run-dir {bad}/file/run", "cannot write {bad}/file/run"),
         ("--run-dir {bad}/holiday", "{bad}/holiday exists and is not a run"),
         ("--epochs many", "many"),
