@@ -20,7 +20,8 @@ from .training.run import Run
 # The paper's variants, section 5.1.4, and its identity loss, section 5.2. None but the last has that.
 VARIANTS = {
     "cycle_alone": {"lambda_adversarial": 0.0, "lambda_identity": 0.0},
-    "gan_alone": {"lambda_cycle": 0.0, "lambda_identity": 0.0},
+    # A beginning as copies is weighed as the cycle is.
+    "gan_alone": {"lambda_cycle": 0.0, "lambda_identity": 0.0, "copy_steps": 0},
     "gan_forward": {"cycle_terms": "forward", "lambda_identity": 0.0},
     "gan_backward": {"cycle_terms": "backward", "lambda_identity": 0.0},
     "cyclegan": {"lambda_identity": 0.0},

@@ -6,7 +6,7 @@ from conftest import SMALLEST_GENERATOR, TINY_SETTINGS
 from trainings import quick_trainings
 
 from tf_cyclegan import ablate
-from tf_cyclegan.methods.cyclegan.settings import Config
+from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
 from tf_cyclegan.training.run import Run
 
 # The terms that each variant of the paper's section 5.1.4 is left with.
@@ -72,6 +72,13 @@ def test_the_variants_differ_in_their_terms_alone(tmp_path):
         before, after = (dataclasses.asdict(one) for one in (base, config))
         assert {key for key in before if before[key] != after[key]} <= objective
         assert config.run_folder == tmp_path / name
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_has_every_variant(preset, tmp_path):
+    for name in TERMS:
+        config = ablate.variant_config(PRESETS[preset], name, tmp_path)
+        assert not config.copy_steps or config.lambda_cycle
 
 
 @pytest.mark.parametrize(

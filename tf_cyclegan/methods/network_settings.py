@@ -163,8 +163,8 @@ class NetworkSettings(AveragedSettings):
         if self.generator == "tensorflow_examples" and own_discriminator != (3, 1, "instance"):
             raise UserError(
                 "--generator tensorflow_examples brings its own discriminators; leave out "
-                "--discriminator-halvings, --discriminator-scales and --discriminator-norm, and where "
-                "the preset has them take --preset tutorial or plain"
+                "--discriminator-halvings, --discriminator-scales and --discriminator-norm, or take a "
+                "--preset without them"
             )
         if not re.fullmatch(r"unet|resnet\d+|tensorflow_examples", self.generator):
             raise UserError(
@@ -272,8 +272,8 @@ class UnpairedSettings(NetworkSettings):
         super().check()
         if self.generator == "tensorflow_examples" and self.dropout is not None:
             raise UserError(
-                "--generator tensorflow_examples brings its own dropout; leave out --dropout, and "
-                "where the preset has it take --preset tutorial or plain"
+                "--generator tensorflow_examples brings its own dropout; leave out --dropout, or "
+                "take a --preset without it"
             )
 
 

@@ -86,10 +86,15 @@ class Config(TwoWay, UnpairedSettings):
             )
         if self.copy_steps and not self.lambda_cycle:
             raise UserError(
-                "--copy-steps weighs its loss as the cycle's: leave it out, or give --lambda-cycle"
+                "--copy-steps weighs its loss as the cycle's: leave it out with --copy-steps 0, or "
+                "give --lambda-cycle"
             )
         if self.copy_steps:
-            check_equal_channels(self, "--copy-steps compares G(x) with x", "leave it out, or ")
+            check_equal_channels(
+                self,
+                "--copy-steps compares G(x) with x",
+                "leave it out with --copy-steps 0, or ",
+            )
         if self.lambda_identity and self.lambda_cycle:
             check_equal_channels(
                 self,
