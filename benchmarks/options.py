@@ -1,6 +1,6 @@
 """What does each option of a training step cost, in time and in memory?
 
-    python -m benchmarks.options [--rounds 7] [--steps 2] [OPTION ...]
+    python -m benchmarks.options [--rounds 7] [--steps 2] [--no-memory] [OPTION ...]
 
 The step of the `plain` preset with one option beside the step without it. Times: all in one process, a
 few steps of each in turn, round after round; of the rounds' ratios of processor time the median counts.
@@ -117,19 +117,21 @@ def main(arguments: list[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("options", nargs="*", default=list(OPTIONS), metavar="OPTION")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="of the times; 0 measures memory alone"
+    )
     parser.add_argument("--steps", type=int, default=2, help="of each in a round")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args(arguments)
     options = [OFF, *args.options]
     memory = {} if args.no_memory else memory_ratios(options)
-    times = time_ratios(options, args.rounds, args.steps)
+    times = time_ratios(options, args.rounds, args.steps) if args.rounds else {}
     print("| option | time | memory |\n|---|---|---|")
     for name in args.options:
-        peak = f"{memory[name]:.2f}" if memory else ""
+        taken, peak = (f"{ratios[name]:.2f}" if ratios else "" for ratios in (times, memory))
         told = name if name == PLAIN else f"`{name}`"
-        print(f"| {told} | {times[name]:.2f} | {peak} |")
+        print(f"| {told} | {taken} | {peak} |")
     if args.json:
         args.json.write_text(json.dumps({"time": times, "memory": memory}, indent=2) + "\n")
 

@@ -345,6 +345,10 @@ class RunSettings:
             UserError: They do not.
         """
 
+    def cautions(self, total_steps: int) -> list[str]:
+        """What a reader of the settings might not expect of a run of so many steps, in sentences."""
+        return []
+
     @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of training images; `--image-size auto` has none before it is `sized`."""

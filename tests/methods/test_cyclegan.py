@@ -149,6 +149,12 @@ def test_the_generators_begin_as_copies():
     assert changed(weights(models[0]), weights(models[1])) == {"generator_g", "generator_f"}
 
 
+def test_a_run_of_copies_alone_is_told():
+    config = dataclasses.replace(TINY, copy_steps=4)
+    assert "--copy-steps 4" in config.cautions(4)[0]
+    assert not config.cautions(5) and not TINY.cautions(1)
+
+
 def test_copies_are_learnt():
     model = CycleGAN(dataclasses.replace(TINY, copy_steps=40, learning_rate=0.01), 40)
     step = tf.function(model.train_step, autograph=False)

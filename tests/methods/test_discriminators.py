@@ -176,10 +176,10 @@ def test_a_penalty_in_intervals_is_so_much_larger():
     model = CycleGAN(with_(penalty="r1", penalty_every=2), 3)
     real, fake = batch(0)
     expected = gradient_penalty(model.discriminator_x, tf.constant(real), 0.0).numpy().mean()
+    assert float(model.penalty(model.discriminator_x, tf.constant(real), tf.constant(fake))) == 0
+    model.step.assign_add(1)
     found = model.penalty(model.discriminator_x, tf.constant(real), tf.constant(fake))
     np.testing.assert_allclose(found, 2 * 0.5 * expected, rtol=1e-5)  # R1 is halved
-    model.step.assign_add(1)
-    assert float(model.penalty(model.discriminator_x, tf.constant(real), tf.constant(fake))) == 0
 
 
 # Spectral norm, patches, rates.

@@ -38,9 +38,10 @@ def test_three_commands(typed, tmp_path, monkeypatch):
     write_images(tmp_path / "my" / "paintings", 5, size=(40, 50), seed=2)
     (tmp_path / "my" / "photos" / "IMG_1.NEF").write_text("")
 
-    told = typed(f"tf-cyclegan train --x my/photos --y my/paintings {SMALL}")
+    told = typed(f"tf-cyclegan train --x my/photos --y my/paintings {SMALL} --copy-steps 2")
     assert "passed over 1 .nef (raw photographs: export them as JPEG or TIFF)" in told
     assert "2 steps of 1 are too few to show more than that it runs" in told
+    assert "all 2 steps are of --copy-steps 2, in which generators learn to copy" in told
     run = tmp_path / "runs" / "photos2paintings"
     settings = json.loads((run / "config.json").read_text())
     assert settings["upsampling"] == "resize" and settings["adversarial_loss"] == "lsgan"

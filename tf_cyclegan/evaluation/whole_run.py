@@ -158,6 +158,8 @@ def tell_about_data(data: "UnpairedImages", total_steps: int, tell: Callable[[st
             f"{total_steps} steps of {data.config.batch_size} are too few to show more than that it "
             "runs; those of the demo show 8,000 images of each domain, the paper's 200,000"
         )
+    for caution in data.config.cautions(total_steps):
+        tell(caution)
 
 
 def _tell_nothing(_message: str) -> None:

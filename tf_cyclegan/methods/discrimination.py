@@ -152,7 +152,9 @@ class Discrimination:
         if every == 1:
             return penalty()
         nothing = tf.zeros([], real.dtype)
-        return tf.cond(self.step % every == 0, lambda: every * penalty(), lambda: nothing)
+        # The last of so many steps pays, so that a log of every tenth step has the penalty of every
+        # second, fifth or tenth.
+        return tf.cond((self.step + 1) % every == 0, lambda: every * penalty(), lambda: nothing)
 
     def adapt_augmentation(self, terms: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step of the probability towards the target (Karras et al. 2020, section 3.1).

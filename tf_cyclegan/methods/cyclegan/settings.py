@@ -102,6 +102,14 @@ class Config(TwoWay, UnpairedSettings):
                 "leave it out with --lambda-identity 0, or ",
             )
 
+    def cautions(self, total_steps: int) -> list[str]:
+        if self.copy_steps < total_steps:
+            return []
+        return [
+            f"all {total_steps} steps are of --copy-steps {self.copy_steps}, in which generators learn "
+            "to copy and nothing else; take more --steps, or --copy-steps 0"
+        ]
+
 
 # Found on tuning pictures: docs/quality.md. Generators that begin as copies find the right colours;
 # discriminators of limited slope, and averages, keep noise and grids away; unpaired translation has no
