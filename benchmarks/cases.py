@@ -5,6 +5,7 @@ from dataclasses import replace
 from tf_cyclegan.errors import UserError
 from tf_cyclegan.methods.cut.settings import PRESETS as CUT_PRESETS
 from tf_cyclegan.methods.cyclegan.settings import PRESETS, Config
+from tf_cyclegan.methods.dclgan.settings import PRESETS as DCLGAN_PRESETS
 from tf_cyclegan.settings import RunSettings
 
 _PAPER = replace(PRESETS["paper"], image_size=128)
@@ -25,6 +26,9 @@ CONTRASTIVE: dict[str, RunSettings] = {
     "fastcut_128": replace(CUT_PRESETS["fastcut"], image_size=128),
     "fastcut_64": replace(CUT_PRESETS["fastcut"], image_size=64, **_SMALL),
     "cut_64": replace(CUT_PRESETS["paper"], image_size=64, **_SMALL),
+    "dclgan_64": replace(
+        DCLGAN_PRESETS["paper"], image_size=64, adversarial_loss="lsgan", **_SMALL
+    ),
 }
 # What a run without a GPU is told would be faster (training/forecast.py); run where named.
 _PHOTOS = PRESETS["photos"]

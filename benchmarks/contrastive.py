@@ -1,6 +1,6 @@
-"""How fast is a training step of CUT and FastCUT?
+"""How fast is a training step of CUT, FastCUT and DCLGAN?
 
-    python -m benchmarks.contrastive --torch PYTHON [--cases fastcut_128 fastcut_64 cut_64]
+    python -m benchmarks.contrastive --torch PYTHON [--cases fastcut_128 fastcut_64 cut_64 dclgan_64]
 
 The package as its users get it, and the authors' step in PyTorch. Data are constant and on the device.
 """

@@ -304,10 +304,10 @@ def finish() -> None:
 def train_step(case_name: str):
     """A contender: a piece of work is a step; the result is the losses of the last."""
     config = case(case_name)
-    if config.method == "cut":
-        from .pytorch_cut import TorchCUT
+    if config.method in ("cut", "dclgan"):
+        from .pytorch_cut import TorchCUT, TorchDCLGAN
 
-        model = TorchCUT(config)
+        model = {"cut": TorchCUT, "dclgan": TorchDCLGAN}[config.method](config)
     else:
         model = TorchCycleGAN(config)
     batch = constant_batch(config)

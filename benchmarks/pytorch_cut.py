@@ -1,7 +1,8 @@
-"""CUT and FastCUT in PyTorch: the paper's networks and objective, the order of its authors' code.
+"""CUT, FastCUT and DCLGAN in PyTorch: the papers' networks and objectives, the order of their code.
 
-Written for these comparisons from the paper (arXiv 2007.15651), eager and NCHW as their code runs. The
-discriminator is updated first; the features of images are computed anew by the generator's first half.
+Written for these comparisons from the papers (arXiv 2007.15651 and 2104.07689), eager and NCHW as
+their code runs. The discriminators are updated first; the features of images are computed anew by the
+generators' first halves.
 """
 
 import random
@@ -10,9 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tf_cyclegan.methods import dclgan
 from tf_cyclegan.methods.cut.settings import Config
 
-from .pytorch import DEVICE, ResidualBlock, norm
+from .pytorch import DEVICE, ImagePool, ResidualBlock, norm
 
 
 class Blur(nn.Module):
@@ -74,50 +76,69 @@ def _prepared(network: nn.Module) -> nn.Module:
     return network.to(DEVICE)
 
 
+def projections(config: Config) -> nn.ModuleList:
+    """What the features of each layer pass: two linear layers."""
+    size = config.nce_features
+    return _prepared(
+        nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(config.layer_channels(number), size), nn.ReLU(), nn.Linear(size, size)
+            )
+            for number in config.layer_numbers
+        )
+    )
+
+
+def encode(config: Config, network: nn.Sequential, images) -> list:
+    """A generator's features of the layers that are compared."""
+    features = []
+    for place, layer in enumerate(network[: config.layer_numbers[-1] + 1]):
+        images = layer(images)
+        if place in config.layer_numbers:
+            features.append(images)
+    return features
+
+
+def patch_nce(config: Config, queries, keys, of_queries, of_keys):
+    """Whether patches of translations are known again: the mean over the layers."""
+    total = 0.0
+    layers = zip(queries, keys, of_queries, of_keys, strict=True)
+    for query, key, project_query, project_key in layers:
+        pixels = query.shape[2] * query.shape[3]
+        places = torch.randperm(pixels, device=DEVICE)[: config.nce_patches]
+        query, key = (
+            functional.normalize(project(x.flatten(2)[:, :, places].transpose(1, 2)), dim=2)
+            for project, x in ((project_query, query), (project_key, key))
+        )
+        logits = query @ key.detach().transpose(1, 2) / config.nce_temperature
+        right = torch.arange(len(places), device=DEVICE).repeat(len(logits))
+        total = total + functional.cross_entropy(logits.flatten(0, 1), right)
+    return total / len(keys)
+
+
+def tell_apart(judge: nn.Module, real, fake):
+    """Half of the least squares loss of a discriminator."""
+    judged_fake, judged_real = judge(fake.detach()), judge(real)
+    return 0.5 * (judged_fake.square().mean() + (judged_real - 1).square().mean())
+
+
 class TorchCUT:
     """A generator, a discriminator, projections, three optimizers and the authors' step."""
 
     def __init__(self, config: Config):
         self.config = config
         self.generator, self.discriminator = generator(config), discriminator(config)
-        size = config.nce_features
-        self.projections = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(config.layer_channels(number), size), nn.ReLU(), nn.Linear(size, size)
-            )
-            for number in config.layer_numbers
-        )
-        _prepared(self.projections)
+        self.projections = projections(config)
         self.optimizers = [
             torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
             for network in (self.discriminator, self.generator, self.projections)
         ]
 
-    def encode(self, images) -> list:
-        """The features of the layers that are compared."""
-        features = []
-        for place, layer in enumerate(self.generator[: self.config.layer_numbers[-1] + 1]):
-            images = layer(images)
-            if place in self.config.layer_numbers:
-                features.append(images)
-        return features
-
     def nce(self, real, fake, flipped: bool):
         """The patches' loss of translations."""
-        config, total = self.config, 0.0
-        queries, keys = self.encode(fake), self.encode(real)
-        for project, query, key in zip(self.projections, queries, keys, strict=True):
-            query = query.flip(3) if flipped else query
-            pixels = query.shape[2] * query.shape[3]
-            places = torch.randperm(pixels, device=DEVICE)[: config.nce_patches]
-            query, key = (
-                functional.normalize(project(x.flatten(2)[:, :, places].transpose(1, 2)), dim=2)
-                for x in (query, key)
-            )
-            logits = query @ key.detach().transpose(1, 2) / config.nce_temperature
-            right = torch.arange(len(places), device=DEVICE).repeat(len(logits))
-            total = total + functional.cross_entropy(logits.flatten(0, 1), right)
-        return total / len(keys)
+        queries, keys = (encode(self.config, self.generator, images) for images in (fake, real))
+        queries = [query.flip(3) if flipped else query for query in queries]
+        return patch_nce(self.config, queries, keys, self.projections, self.projections)
 
     def train_step(self, real_x, real_y):
         config = self.config
@@ -129,8 +150,7 @@ class TorchCUT:
         judge, generators = self.optimizers[0], self.optimizers[1:]
         self.discriminator.requires_grad_(True)
         judge.zero_grad()
-        judged_fake, judged_real = self.discriminator(fake_y.detach()), self.discriminator(real_y)
-        told_apart = 0.5 * (judged_fake.square().mean() + (judged_real - 1).square().mean())
+        told_apart = tell_apart(self.discriminator, real_y, fake_y)
         told_apart.backward()
         judge.step()
 
@@ -146,3 +166,54 @@ class TorchCUT:
         for optimizer in generators:
             optimizer.step()
         return adversarial, nce, told_apart
+
+
+class TorchDCLGAN:
+    """Two generators, discriminators and sets of projections, three optimizers, the authors' step."""
+
+    def __init__(self, config: dclgan.Config):
+        if config.adversarial_loss != "lsgan":
+            raise ValueError(f"{config.adversarial_loss} is not written here; lsgan is")
+        self.config = config
+        self.generators = nn.ModuleList(generator(config) for _ in range(2))
+        self.discriminators = nn.ModuleList(discriminator(config) for _ in range(2))
+        self.projections = nn.ModuleList(projections(config) for _ in range(2))
+        adam = {"lr": 2e-4, "betas": (0.5, 0.999)}
+        self.judge = torch.optim.Adam(self.discriminators.parameters(), **adam)
+        self.others = [
+            torch.optim.Adam(self.generators.parameters(), **adam),
+            torch.optim.Adam(self.projections.parameters(), lr=config.projection_learning_rate),
+        ]
+        self.pools = [ImagePool(config.pool_size) for _ in range(2)]
+
+    def train_step(self, real_x, real_y):
+        config = self.config
+        g, f = self.generators
+        x, y = self.discriminators
+        of_x, of_y = self.projections
+        fake_y, fake_x = g(real_x), f(real_y)
+        same_y, same_x = (g(real_y), f(real_x)) if config.lambda_identity else (real_y, real_x)
+
+        self.discriminators.requires_grad_(True)
+        self.judge.zero_grad()
+        told_apart = []
+        judged = zip((x, y), (real_x, real_y), (fake_x, fake_y), self.pools, strict=True)
+        for judge, real, fake, pool in judged:
+            told_apart.append(tell_apart(judge, real, pool.query(fake)))
+            told_apart[-1].backward()
+        self.judge.step()
+
+        self.discriminators.requires_grad_(False)
+        for optimizer in self.others:
+            optimizer.zero_grad()
+        adversarial = (y(fake_y) - 1).square().mean() + (x(fake_x) - 1).square().mean()
+        nce = patch_nce(config, encode(config, f, fake_y), encode(config, g, real_x), of_y, of_x)
+        nce = nce + patch_nce(
+            config, encode(config, g, fake_x), encode(config, f, real_y), of_x, of_y
+        )
+        identity = functional.l1_loss(same_y, real_y) + functional.l1_loss(same_x, real_x)
+        loss = adversarial + config.lambda_nce * nce + config.lambda_identity * identity
+        (loss / 2).backward()
+        for optimizer in self.others:
+            optimizer.step()
+        return adversarial, nce, *told_apart
