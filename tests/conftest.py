@@ -1,6 +1,7 @@
 """Small data sets and small runs for all tests."""
 
 import dataclasses
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,10 @@ from PIL import Image
 
 from tf_cyclegan.commands import run_command
 from tf_cyclegan.methods.cyclegan.settings import Config
+
+# A process of many tests holds a million objects. To look through all of them for garbage took a
+# twentieth of its time.
+gc.set_threshold(700, 10, 100)
 
 # What runs in the background may have been told to ignore Ctrl-C or the end of its terminal, and
 # passes that on to the commands that tests send them to.

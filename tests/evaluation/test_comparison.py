@@ -236,9 +236,10 @@ def test_features_of_a_network_are_judged_by_too(compared, tmp_path, command):
         [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3, kernel_initializer="orthogonal")]
     ).save(tmp_path / "network.keras")
     for judged in (True, False):  # what is judged by them is not judged again
-        code, errors = command(
-            compare.main, *options, "--judge-features", tmp_path / "network.keras"
-        )
+        with quick_trainings():
+            code, errors = command(
+                compare.main, *options, "--judge-features", tmp_path / "network.keras"
+            )
         assert code == 0 and ("alone is done" in errors) != judged, errors
     told = json.loads((folder / "table.json").read_text())["rows"]
     assert all("kid y→x" in row["mean"] for row in told.values())

@@ -29,8 +29,11 @@ def main(dtype, cpus, *paths):
     # TensorFlow mixes up the reductions of two strategies in one process.
     devices._BY_NAME["mirrored"] = functools.cache(devices._mirrored)
     for path in paths:
+        settings = read_settings(Path(path))
+        # What several devices do is traced; that of one is what they are measured by.
+        tf.config.run_functions_eagerly(settings.strategy == "one" and settings.jit == "off")
         try:
-            train.train(read_settings(Path(path)))
+            train.train(settings)
         except Interrupted as interruption:
             sys.exit(128 + interruption.signal)
 
