@@ -182,6 +182,18 @@ def test_a_penalty_in_intervals_is_so_much_larger():
     np.testing.assert_allclose(found, 2 * 0.5 * expected, rtol=1e-5)  # R1 is halved
 
 
+def test_a_penalty_begins_after_its_share_of_the_run():
+    never = CycleGAN(TINY, 4)
+    late = CycleGAN(with_(penalty="r1", penalty_weight=5.0, penalty_start=0.5), 4)
+    for step in range(3):
+        never.train_step(*batch(step))
+        penalty = late.train_step(*batch(step))["penalty_x"]
+        pairs = zip(never.discriminator_x.weights, late.discriminator_x.weights, strict=True)
+        is_free = step < 2
+        assert (penalty == 0) == is_free
+        assert all(np.array_equal(a, b) for a, b in pairs) == is_free
+
+
 # Spectral norm, patches, rates.
 
 
@@ -303,6 +315,10 @@ def test_discriminators_may_have_a_rate_of_their_own():
         ({"discriminator_halvings": 4}, "fewer --discriminator-halvings"),
         ({"discriminator_scales": 3}, "in 3 scales: it needs"),
         ({"adversarial_loss": "wgan"}, "--penalty wgan-gp"),
+        (
+            {"adversarial_loss": "wgan", "penalty": "wgan-gp", "penalty_start": 0.1},
+            "from the first step on",
+        ),
         ({"decay": "cosine"}, "--decay-start below 1"),
     ],
 )

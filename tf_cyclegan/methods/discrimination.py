@@ -27,6 +27,7 @@ class Discrimination:
     config: Any
     replicas: Replicas
     step: tf.Variable
+    _total_steps: int | None
     judges: Mapping[str, keras.Model] = MappingProxyType({})
 
     def discriminate(self, config: RunSettings) -> dict[str, tf.Variable]:
@@ -135,7 +136,7 @@ class Discrimination:
         }
 
     def penalty(self, network: keras.Model, real, fake) -> tf.Tensor:
-        """What a discriminator pays for its slope: a share of the mean, or 0 at steps in between."""
+        """What a discriminator pays for its slope: a share of the mean, or 0 at steps that are free."""
         config = self.config
 
         def judge(images):
@@ -148,13 +149,14 @@ class Discrimination:
             centre = 1.0 if config.penalty == "wgan-gp" else 0.0
             return self.batch_mean(gradient_penalty(judge, mixed, centre))
 
-        every = config.penalty_every
-        if every == 1:
+        every, free = config.penalty_every, round(config.penalty_start * self._total_steps)
+        if every == 1 and not free:
             return penalty()
         nothing = tf.zeros([], real.dtype)
         # The last of so many steps pays, so that a log of every tenth step has the penalty of every
         # second, fifth or tenth.
-        return tf.cond((self.step + 1) % every == 0, lambda: every * penalty(), lambda: nothing)
+        is_due = (self.step >= free) & ((self.step + 1) % every == 0)
+        return tf.cond(is_due, lambda: every * penalty(), lambda: nothing)
 
     def adapt_augmentation(self, terms: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One step of the probability towards the target (Karras et al. 2020, section 3.1).

@@ -107,6 +107,9 @@ class NetworkSettings(AveragedSettings):
     penalty_every: int = setting(
         1, "discriminators", "steps between penalties, each then so many times as large", lowest=1
     )
+    penalty_start: float = setting(
+        0.0, "discriminators", "share of the run after which it begins", lowest=0, below=1
+    )
     augment: str = setting(
         "",
         "discriminators",
@@ -141,10 +144,12 @@ class NetworkSettings(AveragedSettings):
         if self.augment_target is not None and not self.augment:
             raise UserError("--augment-target has nothing to adapt: say what to --augment")
         if getattr(self, "adversarial_loss", None) == "wgan":
-            if self.penalty == "none" and self.discriminator_norm != "spectral":
+            is_free = self.penalty == "none" or self.penalty_start
+            if is_free and self.discriminator_norm != "spectral":
                 raise UserError(
-                    "--adversarial-loss wgan needs a limit to the discriminators' slopes: "
-                    "--penalty wgan-gp (Gulrajani et al. 2017) or --discriminator-norm spectral"
+                    "--adversarial-loss wgan needs a limit to the discriminators' slopes from the "
+                    "first step on: --penalty wgan-gp --penalty-start 0 (Gulrajani et al. 2017) or "
+                    "--discriminator-norm spectral"
                 )
             if self.augment_target is not None:
                 raise UserError(
