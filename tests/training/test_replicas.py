@@ -74,6 +74,8 @@ HELD_BACK = {
     "penalty": "zero",
     "penalty_every": 2,
     "discriminator_norm": "spectral",
+    "discriminator_halvings": 2,
+    "discriminator_scales": 2,
 }
 PLATEAU = {"decay": "plateau", "decay_start": 0.0}
 
